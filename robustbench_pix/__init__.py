@@ -1,0 +1,58 @@
+"""Is that regularizer really robust? Train, attack and rank under the same batches and the same noise."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from robustbench_pix.api import run
+    from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
+    from robustbench_pix.data.base import ImageData
+    from robustbench_pix.errors import UserError
+    from robustbench_pix.regularizers.base import PairStep, Regularizer, Setting
+    from robustbench_pix.runs.training_job import load_model
+
+_ELSEWHERE = {
+    "run": "robustbench_pix.api",
+    "load_model": "robustbench_pix.runs.training_job",
+    "UserError": "robustbench_pix.errors",
+    "Regularizer": "robustbench_pix.regularizers.base",
+    "Setting": "robustbench_pix.regularizers.base",
+    "PairStep": "robustbench_pix.regularizers.base",
+    "FixedStrengthAttack": "robustbench_pix.attacks.base",
+    "MinimalDistanceAttack": "robustbench_pix.attacks.base",
+    "ImageKey": "robustbench_pix.attacks.base",
+    "Target": "robustbench_pix.attacks.base",
+    "ImageData": "robustbench_pix.data.base",
+}
+_REGISTRIES = {"regularizer": "regularizers", "attack": "attacks", "dataset": "datasets", "network": "networks"}
+
+__all__ = [
+    "FixedStrengthAttack",
+    "ImageData",
+    "ImageKey",
+    "MinimalDistanceAttack",
+    "PairStep",
+    "Regularizer",
+    "Setting",
+    "Target",
+    "UserError",
+    "__version__",
+    "attack",
+    "dataset",
+    "load_model",
+    "network",
+    "regularizer",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for and nothing else, so that the command line starts without torch."""
+    if name in _REGISTRIES:
+        registries = import_module("robustbench_pix.catalogue.registries")
+        return getattr(registries, _REGISTRIES[name]).register
+    if name in _ELSEWHERE:
+        return getattr(import_module(_ELSEWHERE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

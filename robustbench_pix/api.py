@@ -1,0 +1,77 @@
+"""The Python side: the same run as on the command line, with a DataFrame as the result."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from robustbench_pix.catalogue.specs import Colour, Precision
+from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.data.base import default_root
+from robustbench_pix.results.board import board
+from robustbench_pix.runs.request import (
+    DEFAULT_COMBINATIONS,
+    DEFAULT_RECIPES,
+    DEFAULT_SEEDS,
+    DEFAULT_SUITE,
+    Request,
+    parse_combination,
+    parse_seeds,
+)
+from robustbench_pix.runs.running import Means, run_request
+from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.watching import LineWatcher
+
+
+def run(
+    *,
+    suite: str = DEFAULT_SUITE,
+    recipes: Sequence[str] = DEFAULT_RECIPES,
+    on: Sequence[str] = DEFAULT_COMBINATIONS,
+    seeds: str | int | Sequence[int] = DEFAULT_SEEDS,
+    size: str = "full",
+    colour: Colour | None = None,
+    precision: Precision = "float32",
+    data_root: str | Path | None = None,
+    workspace: str | Path = ".",
+    device: str | None = None,
+    executor: str = "processes",
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Train and attack what is missing, and return the measurements.
+
+    Args:
+        suite, recipes: names in the catalogue.
+        on: combinations such as ``"cifar10:natural"``; ``"mnist"`` is ``"mnist:mnist"``.
+        seeds: a count (3 means 0, 1, 2) or the seeds themselves.
+        size: ``"full"`` or a reduced size of the task, such as ``"small"``.
+        colour: ``"gray"`` or ``"rgb"``; the task's own where absent.
+        precision: arithmetic of the training.
+        data_root: where data sets lie; else ``RBP_DATA``, else the user's cache folder.
+        workspace: the folder with ``models/``, ``attacks/`` and ``runs/``.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, ``"mps"``; CUDA where there is one.
+        executor: ``"processes"`` or ``"inline"``; a script that uses processes must guard its main part with
+            ``if __name__ == "__main__":``.
+        workers: how many processes.
+
+    Returns:
+        One row for each model x attack x strength, with the columns of ``robustbench_pix.results.columns``.
+
+    Raises:
+        UserError: a name, a file, the data or a parameter is wrong; the sentence says how to mend it.
+    """
+    text = str(seeds) if isinstance(seeds, (str, int)) else ",".join(map(str, seeds)) + ","
+    request = Request(
+        workspace=Workspace(Path(workspace)),
+        suite=suite,
+        recipes=tuple(recipes),
+        combinations=tuple(parse_combination(combination) for combination in on),
+        seeds=parse_seeds(text),
+        size=size,
+        colour=colour,
+        precision=precision,
+        data_root=Path(data_root) if data_root else default_root(),
+    )
+    watcher = LineWatcher()
+    rows = run_request(request, Means(device, executor, workers), watcher, report=watcher.say)
+    return board(rows, Store(request.workspace.runs))[0]

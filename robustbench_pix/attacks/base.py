@@ -1,0 +1,97 @@
+"""The contract of an attack. What it returns is never trusted: evaluation clamps, checks and judges it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from robustbench_pix.attacks.access import Oracle
+from robustbench_pix.errors import JobFailedError
+from robustbench_pix.randomness import stream
+
+Clamp = Literal["unit", "image"]
+
+
+@dataclass(frozen=True)
+class ImageKey:
+    """Names the random streams of one image under one attack; the recipe is not part of it."""
+
+    task: str
+    index: int
+    repetition: int
+    seed: int
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """Return the random generator of a purpose, such as the kind of noise."""
+        return stream(purpose, self.seed, self.task, self.index, self.repetition)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the attacker may use.
+
+    Attributes:
+        oracle: the attacked model as far as ``access`` shows it; None for access ``none`` and ``transfer``.
+        source: the unregularized source model in eval mode, for access ``transfer``; else None.
+        classes: how many there are.
+        norm: ``l2`` or ``linf``, the distance to make small.
+        clamp: ``unit``: images stay in [0, 1]; ``image``: noise stays in each image's own range (protocol paper).
+    """
+
+    oracle: Oracle | None
+    source: nn.Module | None
+    classes: int
+    norm: str
+    clamp: Clamp
+
+
+def attacked_module(target: Target) -> nn.Module:
+    """Return the model whose outputs the attack may use: the source model, or the attacked one as its access shows it.
+
+    Raises:
+        JobFailedError: access ``none`` shows neither.
+    """
+    module = target.oracle if target.source is None else target.source
+    if module is None:
+        raise JobFailedError(
+            'this attack needs a model; set access to "transfer", "decisions", "scores" or "gradients"'
+        )
+    return module
+
+
+class FixedStrengthAttack(ABC):
+    """Perturbs images at given strengths."""
+
+    kind: ClassVar = "fixed strength"
+    batch_dependent: bool = False
+    """Whether an image's result depends on the images attacked with it."""
+    one_by_one: bool = False
+    """Whether batches of one image are wanted."""
+
+    @abstractmethod
+    def perturb(
+        self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
+    ) -> Iterator[Tensor]:
+        """Yield for each strength the perturbed images, float32 (N, C, H, W); images are float32 in [0, 1]."""
+
+
+class MinimalDistanceAttack(ABC):
+    """Searches for the smallest perturbation that changes the decision."""
+
+    kind: ClassVar = "minimal distance"
+    batch_dependent: bool = False
+    one_by_one: bool = False
+    needs_starts: bool = False
+    """Whether ``starts`` are wanted: images that the model gets wrong, found before the attack."""
+
+    @abstractmethod
+    def minimize(
+        self, target: Target, images: Tensor, labels: Tensor, starts: Tensor | None, keys: Sequence[ImageKey]
+    ) -> Tensor:
+        """Return one adversarial image for each image, float32 (N, C, H, W); whatever is not one counts as failed."""
+
+
+Attack = FixedStrengthAttack | MinimalDistanceAttack

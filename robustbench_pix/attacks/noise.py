@@ -1,0 +1,89 @@
+"""Noise in units of pixels in [0, 1], as the paper defines it; no access to the model.
+
+One unit noise for each image, keyed by the image and scaled to every strength: the same for every model, so that
+differences between recipes are not differences of noise. (foolbox's noise has a fixed norm, which is another thing.)
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target
+
+
+class Noise(FixedStrengthAttack):
+    """Base: draws for each image, combines draws and strength, clamps."""
+
+    purpose: ClassVar[str]
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the draws for one image of this shape, float32 (draws, *shape)."""
+
+    @abstractmethod
+    def noise(self, draws: Tensor, strength: float) -> Tensor:
+        """Return the noise (N, C, H, W) at a strength, from draws (N, draws, C, H, W)."""
+
+    def perturb(
+        self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
+    ) -> Iterator[Tensor]:
+        """Yield image + noise for each strength, clamped to [0, 1] or (protocol paper) to each image's own range."""
+        shape = tuple(images.shape[1:])
+        drawn = np.stack([self.draw(key.stream(self.purpose), shape) for key in keys])
+        draws = torch.from_numpy(drawn).to(images.device)
+        low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+        if target.clamp == "unit":
+            low, high = torch.zeros_like(low), torch.ones_like(high)
+        for strength in strengths:
+            yield torch.minimum(torch.maximum(images + self.noise(draws, strength), low), high)
+
+
+class GaussianNoise(Noise):
+    """x + sigma n, with n standard normal."""
+
+    purpose = "gaussian-noise"
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw standard normal numbers."""
+        return generator.standard_normal((1, *shape), dtype=np.float32)
+
+    def noise(self, draws: Tensor, strength: float) -> Tensor:
+        """Scale by sigma."""
+        return strength * draws[:, 0]
+
+
+class UniformNoise(Noise):
+    """x + u, with u uniform in [-half-width, half-width]."""
+
+    purpose = "uniform-noise"
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw uniform numbers in [-1, 1)."""
+        return 2 * generator.random((1, *shape), dtype=np.float32) - 1
+
+    def noise(self, draws: Tensor, strength: float) -> Tensor:
+        """Scale by the half-width."""
+        return strength * draws[:, 0]
+
+
+class SaltAndPepperNoise(Noise):
+    """x + 1 or x - 1, a fair coin, at each channel entry with the given probability; elsewhere x.
+
+    The entries hit at a small probability are hit at every larger one, with the same sign.
+    """
+
+    purpose = "salt-and-pepper-noise"
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw what decides whether an entry is hit, and its sign."""
+        hit = generator.random(shape, dtype=np.float32)
+        sign = 2 * generator.integers(0, 2, shape).astype(np.float32) - 1
+        return np.stack([hit, sign])
+
+    def noise(self, draws: Tensor, strength: float) -> Tensor:
+        """Hit where the first draw is below the probability."""
+        return draws[:, 1] * (draws[:, 0] < strength)

@@ -1,0 +1,257 @@
+"""The specifications that catalogue files state, checked field by field: recipes, tasks, attacks and suites."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from robustbench_pix.catalogue.strengths import Strengths
+
+Access = Literal["none", "transfer", "decisions", "scores", "gradients"]
+Colour = Literal["gray", "rgb"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+Protocol = Literal["strict", "paper"]
+
+
+class Spec(BaseModel):
+    """A frozen record; an unknown field is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
+
+
+def describe(error: ValidationError, prefix: str = "") -> str:
+    """Return all of pydantic's findings in one line: ``field: what is wrong (got this); field: what is wrong``."""
+    findings = []
+    for finding in error.errors():
+        field = ".".join(str(part) for part in finding["loc"])
+        message = finding["msg"].removeprefix("Value error, ")
+        message = "there is no such field" if finding["type"] == "extra_forbidden" else message
+        plain = finding["type"] in ("missing", "extra_forbidden", "value_error")
+        given = "" if plain else f" (got {finding['input']!r})"
+        findings.append(f"{prefix}{field}: {message}{given}" if field else message)
+    return "; ".join(findings)
+
+
+def nested(model: type[AnyModel], fields: dict[str, Any], prefix: str) -> AnyModel:
+    """Build a part of a specification inside a validator, so that its findings are told with their place."""
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        raise ValueError(describe(error, f"{prefix}.")) from error
+
+
+class CatalogueSpec(Spec):
+    """What every catalogue file has: a name (the file's), the file, a summary, and where the idea comes from."""
+
+    name: str
+    path: Path
+    summary: str
+    reference: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which ``file.py:attribute`` is looked up."""
+        return self.path.parent
+
+
+class SimilarityParameters(Spec):
+    """Parameters of the regularizer ``similarity`` (method: Attias, Pehlevan, Obeid 2024, equations 1 to 3)."""
+
+    target: Literal[
+        "pixel", "thresholded", "low", "high", "positive", "negative", "double", "neural", "zero", "none"
+    ] = "thresholded"
+    alpha: float = Field(default=10.0, ge=0)
+    threshold: float = Field(default=0.8, gt=0, lt=1)
+    second_threshold: float | None = Field(default=None, gt=0, lt=1)
+    shuffled: bool = False
+    pairs: PositiveInt = 16
+    similarity: str | None = None
+    responses: str | None = None
+    order: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SimilarityParameters":
+        if (self.second_threshold is not None) != (self.target == "double"):
+            raise ValueError('second_threshold belongs to target = "double", and to no other')
+        if self.second_threshold is not None and self.second_threshold >= self.threshold:
+            raise ValueError("second_threshold must be below threshold")
+        if self.similarity and self.responses:
+            raise ValueError("give similarity or responses, not both")
+        if (self.similarity or self.responses) and self.target != "neural":
+            raise ValueError('similarity and responses belong to target = "neural"')
+        if (self.similarity or self.responses) and not self.order:
+            raise ValueError('state the order of the images: order = "prepared", or the file with their indices')
+        return self
+
+
+class Tuned(BaseModel):
+    """Parameters that hold for one combination only: ``task``, ``images``, and whatever else is overridden."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    task: str
+    images: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The overriding parameters."""
+        return dict(self.model_extra or {})
+
+
+class RecipeSpec(CatalogueSpec):
+    """What is added to training. ``controls`` names the recipe whose parameters and tuning this control shares."""
+
+    regularizer: str | None = None
+    parameters: dict[str, Any] = {}
+    tuned: tuple[Tuned, ...] = ()
+    controls: str | None = None
+
+    @model_validator(mode="after")
+    def _parameters(self) -> "RecipeSpec":
+        if self.regularizer is None and (self.parameters or self.tuned):
+            raise ValueError('parameters without a regularizer; name one with regularizer = "..."')
+        for parameters in ({}, *(override.parameters for override in self.tuned)):
+            check_parameters(self.regularizer, {**self.parameters, **parameters})
+        return self
+
+    def resolved_parameters(self, task: str, images: str) -> dict[str, Any]:
+        """Return the parameters for one combination: the general ones, then what was tuned for it."""
+        overrides = [t.parameters for t in self.tuned if (t.task, t.images) == (task, images)]
+        merged = {**self.parameters, **(overrides[-1] if overrides else {})}
+        return check_parameters(self.regularizer, merged)
+
+
+def check_parameters(regularizer: str | None, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters, with the defaults filled in where the regularizer is ours.
+
+    Raises:
+        ValueError: alpha is negative or not a number, or a parameter of ours is unknown or out of range.
+    """
+    if regularizer == "similarity":
+        return nested(SimilarityParameters, parameters, "parameters").model_dump()
+    if regularizer is None:
+        return {}
+    alpha = parameters.get("alpha", 1.0)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha >= 0:
+        raise ValueError(f"parameters.alpha: must be a number of at least 0 (got {alpha!r})")
+    return {**parameters, "alpha": float(alpha)}
+
+
+class TrainingSpec(Spec):
+    """The training protocol of a task, the same for every recipe."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 64
+    minimum_batch: PositiveInt = 1
+    learning_rate: PositiveFloat = 0.1
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    decay: float = Field(default=0.3, gt=0, le=1)
+    decay_every: PositiveInt = 4
+    restart_every: PositiveInt = 20
+    validation_fraction: float = Field(default=0.01, gt=0, lt=0.5)
+    augmentation: Literal["none", "crop-and-flip"] = "none"
+    regularization_images: int = Field(default=5000, ge=2)
+    train_images: PositiveInt | None = None
+    test_images: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _batches(self) -> "TrainingSpec":
+        if self.minimum_batch > self.batch_size:
+            raise ValueError("minimum_batch is larger than batch_size, so no batch would be left")
+        return self
+
+
+class TaskSpec(CatalogueSpec):
+    """A labelled data set with its training protocol."""
+
+    dataset: str
+    network: str
+    network_parameters: dict[str, Any] = {}
+    colour: Colour = "gray"
+    training: TrainingSpec
+    sizes: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "TaskSpec":
+        for size in self.sizes:
+            self.at_size(size)
+        return self
+
+    def at_size(self, size: str) -> "TaskSpec":
+        """Return the task at a size: ``full`` as it stands, any other with that size's overrides."""
+        if size == "full":
+            return self
+        overrides = dict(self.sizes[size])
+        network_parameters = {**self.network_parameters, **overrides.pop("network_parameters", {})}
+        training = nested(TrainingSpec, {**self.training.model_dump(), **overrides}, f"sizes.{size}")
+        return self.model_copy(update={"training": training, "network_parameters": network_parameters})
+
+
+class EvaluationSpec(Spec):
+    """How the harness applies an attack, whatever the attack.
+
+    ``images``: how many test images, drawn by a fixed key (all where absent); ``batch_size``: images handed to an
+    attack library at once; ``seed``: of the attack's random streams; ``start_directions``: uniform noises tried for a
+    starting point before a test image of another class is taken.
+    """
+
+    images: PositiveInt | None = None
+    repetitions: PositiveInt = 1
+    batch_size: PositiveInt = 64
+    seed: int = Field(default=0, ge=0)
+    start_directions: PositiveInt = 50
+
+
+class AttackSpec(CatalogueSpec):
+    """A way to perturb images, the access it needs, and its strengths for each task."""
+
+    attack: str
+    access: Access
+    strength: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    strengths: dict[str, Strengths] = {}
+    parameters: dict[str, Any] = {}
+    evaluation: EvaluationSpec = EvaluationSpec()
+    sizes: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "AttackSpec":
+        for size in self.sizes:
+            self.at_size(size)
+        return self
+
+    def at_size(self, size: str) -> "AttackSpec":
+        """Return the attack at a size of the task; sizes may override the fields of ``evaluation``."""
+        fields = {**self.evaluation.model_dump(), **self.sizes.get(size, {})}
+        return self.model_copy(update={"evaluation": nested(EvaluationSpec, fields, f"sizes.{size}")})
+
+    def strengths_for(self, task: str) -> tuple[float, ...]:
+        """Return the strengths for a task, the default ones, or an empty tuple where only a distance is reported."""
+        return self.strengths.get(task, self.strengths.get("default", ()))
+
+
+class SuiteSpec(CatalogueSpec):
+    """A versioned list of attacks under one protocol."""
+
+    version: PositiveInt
+    protocol: Protocol = "strict"
+    attacks: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("attacks")
+    @classmethod
+    def _once(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(attacks)) != len(attacks):
+            raise ValueError("names an attack twice")
+        return attacks

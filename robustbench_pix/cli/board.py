@@ -1,0 +1,52 @@
+"""``rbp leaderboard`` and ``rbp publish``."""
+
+import rich_click as click
+
+from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.cli.options import format_option, workspace_option
+
+
+@click.command()
+@click.option("--suite", help="Only this suite.")
+@click.option("--on", "combinations", multiple=True, help="Only this TASK:IMAGES. Repeatable.")
+@click.option("--published", is_flag=True, help="Show what is published, even where there are runs.")
+@click.option("--measurements", is_flag=True, help="The rows behind the table: one a model, attack and strength.")
+@workspace_option
+@format_option
+def leaderboard(
+    suite: str | None,
+    combinations: tuple[str, ...],
+    published: bool,
+    measurements: bool,
+    workspace: Workspace,
+    style: str,
+) -> None:
+    """Show the table of the workspace's runs, else of what is published, and say which.
+
+    \b
+    Examples: rbp leaderboard
+              rbp leaderboard --on digits --format csv
+    """
+    from robustbench_pix.cli.tables import boards_of, select, show_board, show_measurements
+
+    found = boards_of(workspace, published=published)
+    click.echo(f"{found.origin}\n" if style == "table" else found.origin, err=style != "table")
+    chosen, rows = select(found, suite, combinations)
+    if measurements:
+        show_measurements(rows, style)
+    else:
+        show_board(chosen, rows, style)
+
+
+@click.command()
+@workspace_option
+def publish(workspace: Workspace) -> None:
+    """Write the tables of the workspace's runs into leaderboard/, beside what is published there already.
+
+    \b
+    Example: rbp publish
+    """
+    from robustbench_pix.cli.tables import publish_runs
+
+    for path in publish_runs(workspace):
+        click.echo(f"wrote {path}")

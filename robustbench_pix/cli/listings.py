@@ -1,0 +1,117 @@
+"""``rbp models``, ``attacks``, ``suites`` and ``tasks``: what the catalogue holds. Runs no code of an entry."""
+
+import rich_click as click
+
+from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
+from robustbench_pix.catalogue.specs import CatalogueSpec
+from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
+from robustbench_pix.cli.options import format_option, workspace_option
+from robustbench_pix.cli.output import write_rows
+
+
+@click.command()
+@workspace_option
+@format_option
+def models(workspace: Workspace, style: str) -> None:
+    """List the recipes: what each adds to training.
+
+    \b
+    Example: rbp models --format markdown
+    """
+    rows = []
+    for name in workspace.names("models"):
+        spec = workspace.recipe(name)
+        stated = {key: value for key, value in spec.parameters.items() if value is not None}
+        rows.append(
+            {
+                "recipe": name,
+                "summary": spec.summary,
+                "regularizer": spec.regularizer or "none",
+                "parameters": [f"{key} = {value}" for key, value in stated.items()],
+                "controls": spec.controls or "",
+                "from": _place(spec),
+            }
+        )
+    write_rows(rows, style)
+
+
+@click.command()
+@workspace_option
+@format_option
+def attacks(workspace: Workspace, style: str) -> None:
+    """List the attacks: what each may see, and what is known against its engine.
+
+    \b
+    Example: rbp attacks --format json
+    """
+    rows = []
+    for name in workspace.names("attacks"):
+        spec = workspace.attack(name)
+        defect = KNOWN_DEFECTS.get(spec.attack)
+        rows.append(
+            {
+                "attack": name,
+                "summary": spec.summary,
+                "access": spec.access,
+                "strength": spec.strength,
+                "engine": engine_of(spec.attack) or "own",
+                "known defect": defect.reason if defect else "",
+                "from": _place(spec),
+            }
+        )
+    write_rows(rows, style)
+
+
+@click.command()
+@workspace_option
+@format_option
+def suites(workspace: Workspace, style: str) -> None:
+    """List the suites: versioned lists of attacks under one protocol.
+
+    \b
+    Example: rbp suites
+    """
+    rows = []
+    for name in workspace.names("attacks/suites"):
+        spec = workspace.suite(name)
+        rows.append(
+            {
+                "suite": name,
+                "version": spec.version,
+                "protocol": spec.protocol,
+                "summary": spec.summary,
+                "attacks": list(spec.attacks),
+                "from": _place(spec),
+            }
+        )
+    write_rows(rows, style)
+
+
+@click.command()
+@workspace_option
+@format_option
+def tasks(workspace: Workspace, style: str) -> None:
+    """List the tasks: data sets with their training protocols. A combination is TASK:IMAGES.
+
+    \b
+    Example: rbp tasks
+    """
+    rows = []
+    for name in workspace.names("models/tasks"):
+        spec = workspace.task(name)
+        rows.append(
+            {
+                "task": name,
+                "summary": spec.summary,
+                "data set": spec.dataset,
+                "network": spec.network,
+                "epochs": spec.training.epochs,
+                "sizes": ["full", *spec.sizes],
+                "from": _place(spec),
+            }
+        )
+    write_rows(rows, style)
+
+
+def _place(spec: CatalogueSpec) -> str:
+    return "package" if spec.path.is_relative_to(SHIPPED) else "workspace"

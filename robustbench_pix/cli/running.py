@@ -1,0 +1,37 @@
+"""What ``rbp run`` does once its arguments are checked; kept apart because it imports torch."""
+
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+import rich_click as click
+from rich.console import Console
+
+from robustbench_pix.cli.tables import built, show_board
+from robustbench_pix.runs.estimate import estimate
+from robustbench_pix.runs.request import Request
+from robustbench_pix.runs.running import Means, run_request
+from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.watching import BarWatcher, LineWatcher
+
+
+def run_and_show(request: Request, means: Means, style: str) -> bool:
+    """Run a request and show its board; return whether every row is complete or was never meant to run."""
+    store = Store(request.workspace.runs)
+    console = Console(stderr=True)
+    bars = BarWatcher(console, store) if console.is_terminal else None
+    watcher = bars or LineWatcher()
+    try:
+        with bars or nullcontext():
+            rows = run_request(request, means, watcher, report=watcher.say)
+    except KeyboardInterrupt:
+        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+    leaderboard, measurements = built(rows, store)
+    show_board(leaderboard, measurements, style)
+    return bool(leaderboard["status"].isin(["complete", "not run"]).all())
+
+
+def estimate_rows(request: Request, means: Means) -> list[dict[str, Any]]:
+    """Return what a request would do, as rows to show."""
+    return estimate(request, means)

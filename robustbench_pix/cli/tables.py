@@ -1,0 +1,136 @@
+"""The board of a workspace, from its runs or from what is published, and how commands show and publish it."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from rich.console import Console
+
+from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
+from robustbench_pix.cli.output import write_rows
+from robustbench_pix.errors import UserError, unknown
+from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
+from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published
+from robustbench_pix.leaderboard.terminal import render
+from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.board import board, costs
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
+from robustbench_pix.results.frames import leaderboard_columns
+from robustbench_pix.runs.plans import Rows, saved_rows
+from robustbench_pix.runs.request import parse_combination
+from robustbench_pix.runs.store import Store
+
+PIPED_WIDTH = 100
+
+
+class Found(NamedTuple):
+    """A board and where it comes from."""
+
+    origin: str
+    leaderboard: pd.DataFrame
+    measurements: pd.DataFrame
+
+
+def boards_of(workspace: Workspace, *, published: bool) -> Found:
+    """Return the board of the workspace's runs, else what is published there, else what the package ships.
+
+    Raises:
+        UserError: there is none.
+    """
+    rows = [] if published else saved_rows(Store(workspace.runs))
+    if rows:
+        return Found(f"From the runs in {workspace.runs}.", *built(rows, Store(workspace.runs)))
+    for place in (workspace.published, SHIPPED / "leaderboard"):
+        tables = read_published(place)
+        if tables is not None:
+            return Found(f"As published in {place}.", tables[1], tables[0])
+    raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
+
+
+def built(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the leaderboard and the measurements of rows, rounded as they are published, so that both agree."""
+    measurements, lines = board(rows, store)
+    measurements = as_published(measurements, MEASUREMENTS)
+    return build_leaderboard(measurements, lines), measurements
+
+
+def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the leaderboard and the measurements of one suite and of some combinations.
+
+    Raises:
+        UserError: nothing is there for one of them.
+    """
+    leaderboard, measurements = found.leaderboard, found.measurements
+    if suite is not None:
+        known = set(leaderboard["suite"])
+        if suite not in known:
+            raise unknown("suite on this board", suite, known, list_with="rbp leaderboard")
+        leaderboard, measurements = (table[table["suite"] == suite] for table in (leaderboard, measurements))
+    if combinations:
+        wanted = {str(parse_combination(text)) for text in combinations}
+        missing = wanted - set(_combinations(leaderboard))
+        if missing:
+            name = sorted(missing)[0]
+            raise unknown(
+                "combination on this board", name, set(_combinations(leaderboard)), list_with="rbp leaderboard"
+            )
+        leaderboard, measurements = (table[_combinations(table).isin(wanted)] for table in (leaderboard, measurements))
+    return leaderboard.reset_index(drop=True), measurements.reset_index(drop=True)
+
+
+def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str) -> None:
+    """Write a leaderboard to standard output."""
+    if style == "table":
+        console = Console() if sys.stdout.isatty() else Console(width=_piped_width())
+        console.print(render(leaderboard, measurements, console_width=console.width))
+    else:
+        _write(leaderboard, leaderboard_columns(leaderboard.columns), style)
+
+
+def show_measurements(measurements: pd.DataFrame, style: str) -> None:
+    """Write measurements to standard output."""
+    _write(measurements, MEASUREMENTS, style)
+
+
+def publish_runs(workspace: Workspace) -> list[Path]:
+    """Publish the workspace's runs beside what is published there already, and return the files written.
+
+    Raises:
+        UserError: there are no runs, or the folder cannot be written.
+    """
+    store = Store(workspace.runs)
+    rows = saved_rows(store)
+    if not rows:
+        raise UserError(f"There are no runs in {workspace.runs} to publish; begin with rbp run.")
+    leaderboard, measurements = built(rows, store)
+    spent = costs(rows, store)
+    earlier = read_published(workspace.published)
+    if earlier is not None:
+        measurements, leaderboard = merge(earlier[0], measurements), merge(earlier[1], leaderboard)
+        spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
+    return publish(
+        workspace.published,
+        measurements=measurements.reindex(columns=names(MEASUREMENTS)),
+        leaderboard=leaderboard,
+        costs=spent.reindex(columns=names(COSTS)),
+    )
+
+
+def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:
+    if style == "csv":
+        sys.stdout.write(to_csv_text(table, columns))
+    else:
+        present = table[[column.name for column in columns]].astype(object)
+        records = present.where(present.notna(), None).to_dict("records")
+        write_rows([{str(key): value for key, value in record.items()} for record in records], style)
+
+
+def _combinations(table: pd.DataFrame) -> "pd.Series[str]":
+    return table["task"] + ":" + table["images"]
+
+
+def _piped_width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns

@@ -1,0 +1,62 @@
+"""From a data set to what a training takes: the images that regularize, and the training and validation split."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robustbench_pix.data.augmentation import crop_and_flip, draw_crops
+from robustbench_pix.data.base import ImageData, in_colour
+from robustbench_pix.errors import UserError
+from robustbench_pix.randomness import stream
+
+
+class Split(NamedTuple):
+    """Training and validation images, uint8 (N, C, H, W), with their labels, int64 (N,)."""
+
+    train_images: Tensor
+    train_labels: Tensor
+    validation_images: Tensor
+    validation_labels: Tensor
+
+
+def regularization_images(data: ImageData, *, count: int, colour: str) -> Tensor:
+    """Return the images that regularize, uint8 (min(count, size), C, H, W), the same for every seed and recipe.
+
+    They are the first training images before any validation split (their labels are not used), augmented once where
+    the data set says so, and frozen.
+
+    Raises:
+        UserError: the images are too small for the data set's augmentation.
+    """
+    images = in_colour(data.train_images[:count], colour)
+    if data.regularization_augmentation == "none":
+        return images
+    crops = draw_crops(stream("regularization-augmentation"), len(images))
+    rows, columns, flips = (torch.from_numpy(draw).to(images.device) for draw in crops)
+    return crop_and_flip(images, rows, columns, flips)
+
+
+def split(data: ImageData, *, seed: int, fraction: float, limit: int | None) -> Split:
+    """Return the training and validation images of a seed, each in the order of the data set.
+
+    Args:
+        data: a data set with labels.
+        seed: chooses the validation images, unless the data set brings a fixed validation split.
+        fraction: the share of the training images to hold out, rounded, at least one image.
+        limit: use only so many training images, the first ones; None uses all.
+
+    Raises:
+        UserError: the data set has no labels, or too few images to hold one out.
+    """
+    if data.train_labels is None:
+        raise UserError("This data set has no labels, so it can regularize (TASK:IMAGES) but not be a task.")
+    images, labels = data.train_images[:limit], data.train_labels[:limit]
+    if data.validation_images is not None and data.validation_labels is not None:
+        return Split(images, labels, data.validation_images, data.validation_labels)
+    held_out = max(1, round(fraction * len(images)))
+    if held_out >= len(images):
+        raise UserError(f"Of {len(images)} training images {held_out} cannot be held out; raise train_images.")
+    order = torch.from_numpy(stream("validation-split", seed).permutation(len(images)))
+    validation, train = order[:held_out].sort().values, order[held_out:].sort().values
+    return Split(images[train], labels[train], images[validation], labels[validation])

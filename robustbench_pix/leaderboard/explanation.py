@@ -1,0 +1,59 @@
+"""The README beside the published tables: written from the declared columns, so that it cannot lag behind them."""
+
+from robustbench_pix.results.columns import Column
+
+_HEAD = """\
+# Published results
+
+![The leaderboard](leaderboard.svg)
+
+`rbp publish` writes every file in this folder; nobody edits them by hand. `rbp leaderboard` shows the same table in a
+terminal.
+
+| file | one row is |
+|---|---|
+| [measurements.csv](measurements.csv) | one trained model under one attack at one strength |
+| [leaderboard.csv](leaderboard.csv) | one recipe, in one combination, under one suite |
+| [costs.csv](costs.csv) | one training or one attack, and how long it took |
+
+Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
+
+## What the numbers mean
+
+- **Robustness** under one attack is the area under the accuracy from strength 0 to the largest strength of the suite,
+  divided by that strength: the mean accuracy over the whole range. It equals the clean accuracy if nothing is lost.
+  An attack that reports a distance only has a column `distance_<attack>` and takes no part in the score.
+- **Score** is the mean robustness over the attacks of the suite, first of one seed, then over seeds. Only seeds that
+  have every attack enter.
+- **Gain** is the score minus that of `unregularized`, paired by seed: equal seeds share initial weights, batches and
+  noise, so most of the chance is in both and cancels.
+- **Intervals** are 95%. With several seeds they are Student's t over seeds (for a gain, over the paired differences):
+  they say what another seed may bring, for this network and this task. With one seed there is only Wilson's interval
+  of the clean accuracy: it says what other test images may bring, and nothing about another seed.
+- **p_value** is the exact two-sided sign-flip test of the paired gains. It is empty below six seeds, where even a
+  unanimous sign would not reach 0.05.
+- **Rank** is 1 + the number of recipes whose score minus this one's, paired by seed, has an interval wholly above 0.
+  Ranks differ only where such an interval excludes 0; order within a rank is by score. With one seed all are 1.
+- Recipes are compared only within a block: the same suite and version, protocol, task, images, size, colour, network
+  and precision.
+- A recipe that was not run or that failed keeps its row, with the reason in `note` and no numbers.
+
+## What repeats
+
+The same command on the same machine and software writes measurements.csv, leaderboard.csv, leaderboard.svg and this
+file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
+`torch` and `device` say where a row comes from. costs.csv never repeats: it holds times of a clock.
+"""
+
+
+def readme(tables: dict[str, tuple[Column, ...]]) -> str:
+    """Return the README of published tables; ``tables`` gives the columns of each file."""
+    parts = [_HEAD]
+    for file, columns in tables.items():
+        lines = [f"| `{column.name}` | {column.kind} | {_cell(column.meaning)} |" for column in columns]
+        parts.append("\n".join([f"## {file}\n", "| column | kind | meaning |", "|---|---|---|", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,119 @@
+"""The words below a table: why a row has a gap, how the block was measured, what the marks mean."""
+
+import re
+from collections.abc import Iterable
+
+import pandas as pd
+
+from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
+
+PROTOCOLS = {
+    "strict": "strict protocol: clamped to [0, 1], true labels",
+    "paper": "paper protocol: as Attias et al. 2024 measured",
+}
+
+NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: )")
+"""What stands between two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
+
+LEGEND = (
+    "# rank: ranks differ only where the paired interval excludes 0",
+    "* best of its column",
+    "± half of the 95% interval",
+    "score: mean robustness over the attacks",
+    "gain: over unregularized, paired by seed",
+    "robustness: mean accuracy from no attack to the strongest, drawn below it",
+    "▁ to █: accuracy 0 to 1",
+)
+
+
+def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
+    """Return how the rows of a block were measured: images, seeds, network, protocol, versions, intervals."""
+    first = rows.iloc[0]
+    facts = [] if measured.empty else [_test_images(measured)]
+    seeds = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed})
+    if seeds:
+        facts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}")
+    facts += [f"network {first['network']}, {first['colour']}, {first['precision']}"]
+    facts += [] if first["size"] == "full" else [f"reduced size: {first['size']}"]
+    facts += [f"suite {first['suite']} {first['suite_version']}"]
+    facts += [PROTOCOLS.get(first["protocol"], f"{first['protocol']} protocol")]
+    if not measured.empty:
+        versions = f"robustbench_pix {_all(measured['version'])}, torch {_all(measured['torch'])}"
+        facts += [f"{versions}, {_all(measured['device'])}"]
+    return [*facts, *([f"95% intervals: {_intervals(rows)}"] if rows["interval"].any() else [])]
+
+
+def mixtures(measured: pd.DataFrame) -> list[str]:
+    """Return a warning for each of version, torch and device that is not the same in the whole block."""
+    labels = {"version": "robustbench_pix", "torch": "torch", "device": "devices"}
+    mixed = [f"{label} {_all(measured[name])}" for name, label in labels.items() if measured[name].nunique() > 1]
+    return [f"Rows mix {found}: part of a difference may be due to that." for found in mixed]
+
+
+def stopped(rows: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Return recipe, status and reason of every row without numbers."""
+    chosen = rows[rows["status"].isin(["not run", "failed"])]
+    return list(chosen[["recipe", "status", "note"]].itertuples(index=False, name=None))
+
+
+def remarks(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return (recipes, remark) for everything noted on rows with numbers, equal remarks once."""
+    told = rows[~rows["status"].isin(["not run", "failed"])]
+    said: dict[str, list[str]] = {}
+    for recipe, note in zip(told["recipe"], told["note"], strict=True):
+        for remark in filter(None, NEXT_REMARK.split(note)):
+            said.setdefault(remark, []).append(recipe)
+    return [(_speakers(by, remark, told), remark) for remark, by in said.items()]
+
+
+def _speakers(recipes: list[str], remark: str, told: pd.DataFrame) -> str:
+    """Return names of recipes, or "all recipes" if no other was measured under the attack that the remark names."""
+    attack = remark.split(":")[0]
+    columns = [name for name in (ROBUSTNESS_PREFIX + attack, DISTANCE_PREFIX + attack) if name in told.columns]
+    able = told[told[columns].notna().any(axis="columns")] if columns else told
+    return "all recipes" if 1 < len(recipes) == len(able) else ", ".join(recipes)
+
+
+def controls(rows: pd.DataFrame) -> list[str]:
+    """Return one sentence for each recipe that has controls.
+
+    >>> controls(pd.DataFrame({"recipe": ["a", "b", "c"], "controls": ["", "a", "a"]}))
+    ['controls of a: b, c']
+    """
+    chosen = rows[rows["controls"] != ""]
+    return [f"controls of {of}: {', '.join(group['recipe'])}" for of, group in chosen.groupby("controls", sort=False)]
+
+
+def flowing(facts: Iterable[str], width: int) -> str:
+    """Join facts with dots, and break lines between facts only.
+
+    >>> print(flowing(["seeds 0, 1", "gray", "float32"], 18))
+    seeds 0, 1 · gray
+    float32
+    """
+    lines: list[str] = []
+    for fact in facts:
+        if lines and len(lines[-1]) + len(fact) + 3 <= width:
+            lines[-1] += f" · {fact}"
+        else:
+            lines.append(fact)
+    return "\n".join(lines)
+
+
+def _test_images(measured: pd.DataFrame) -> str:
+    """Return how many images were judged, with the attacks that judged fewer."""
+    counts = measured.groupby("attack", sort=False)["n"].max()
+    fewer = [f"{attack} {count:,}" for attack, count in counts.items() if count < counts.max()]
+    return f"{counts.max():,} test images" + (f" ({', '.join(fewer)})" if fewer else "")
+
+
+def _intervals(rows: pd.DataFrame) -> str:
+    """Return how intervals were made: what most rows say, then the rows that say otherwise."""
+    said = rows[rows["interval"] != ""].groupby("interval", sort=False)["recipe"].agg(", ".join)
+    usual = rows.loc[rows["interval"] != "", "interval"].mode()[0]
+    others = [f"{recipes}: {text}" for text, recipes in said.items() if text != usual]
+    return usual + (f" ({'; '.join(others)})" if others else "")
+
+
+def _all(values: "pd.Series[str]") -> str:
+    return " and ".join(sorted(values.unique()))

@@ -1,0 +1,1 @@
+"""Networks that give their feature maps; input scaling is part of a network."""

@@ -1,0 +1,1 @@
+"""What recipes add to the loss: a penalty on feature maps, and the targets that it pulls towards."""

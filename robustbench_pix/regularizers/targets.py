@@ -1,0 +1,64 @@
+"""Targets of the similarity regularizer: a value for each pair of images, and which pairs are drawn."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.randomness import stream
+from robustbench_pix.regularizers.neural import neural_similarity
+from robustbench_pix.regularizers.pairs import condensed
+from robustbench_pix.regularizers.similarity import pixel_similarity, threshold
+
+
+class Target(NamedTuple):
+    """``values``: float32 (pairs,), one for each pair; ``allowed``: numbers of the pairs to draw, None for all."""
+
+    values: Tensor
+    allowed: Tensor | None
+
+
+def build_target(images: Tensor, parameters: SimilarityParameters, *, seed: int, folder: Path | None) -> Target:
+    """Return the target that a recipe names, for regularization images (N, C, H, W).
+
+    ``pixel``: S^pixel. ``thresholded``: S^Th, which is 1, -1 or 0 (equation 3). ``low``, ``high``, ``positive``,
+    ``negative``, ``double``: S^Th on a subset of the pairs. ``neural``: from a file. ``zero``: 0 everywhere. With
+    ``shuffled`` the values are permuted over the drawn pairs, by one permutation for each seed.
+    """
+    if parameters.target == "neural":
+        similarity = condensed(neural_similarity(parameters, folder, len(images)))
+        known = ~torch.isnan(similarity)
+        target = Target(similarity.nan_to_num().float(), None if known.all() else known.nonzero().flatten())
+    elif parameters.target in ("zero", "none"):
+        target = Target(torch.zeros(len(images) * (len(images) - 1) // 2), None)
+    else:
+        target = _pixel_target(condensed(pixel_similarity(images)), parameters)
+    return _shuffled(target, seed) if parameters.shuffled else target
+
+
+def _pixel_target(similarity: Tensor, parameters: SimilarityParameters) -> Target:
+    if parameters.target == "pixel":
+        return Target(similarity.float(), None)
+    cut = parameters.threshold
+    values = threshold(similarity, cut).float()
+    if parameters.target == "thresholded":
+        return Target(values, None)
+    small = similarity.abs() < cut
+    kept = {
+        "low": small,
+        "high": similarity.abs() > cut,
+        "positive": (similarity > cut) | small,
+        "negative": (similarity < -cut) | small,
+        "double": (similarity.abs() > cut) | (similarity.abs() < (parameters.second_threshold or cut)),
+    }[parameters.target]
+    return Target(values, kept.nonzero().flatten())
+
+
+def _shuffled(target: Target, seed: int) -> Target:
+    drawn = torch.arange(len(target.values)) if target.allowed is None else target.allowed
+    permutation = torch.from_numpy(stream("shuffled-target", seed).permutation(len(drawn)))
+    values = target.values.clone()
+    values[drawn] = target.values[drawn[permutation]]
+    return Target(values, target.allowed)

@@ -1,0 +1,1 @@
+"""From per-image outcomes to measurements, and from measurements to a leaderboard."""

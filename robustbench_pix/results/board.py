@@ -1,0 +1,51 @@
+"""The board of rows: what their runs measured, and what they cost."""
+
+from typing import Any
+
+import pandas as pd
+
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
+from robustbench_pix.results.tables import measure
+from robustbench_pix.runs.plans import Rows
+from robustbench_pix.runs.store import EXAMPLES, Store
+
+
+def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the measurements that are there for the cells of rows, and one line for each row."""
+    measurements: list[dict[str, Any]] = []
+    lines = []
+    for row in rows:
+        reasons = []
+        for cell in row["cells"]:
+            if store.has(cell["run"]):
+                measurements += _measured(row["facts"], cell, store)
+            elif cell["run"] in row["failed"]:
+                reasons.append(row["failed"][cell["run"]])
+        lines.append({**row["facts"], "note": row["facts"]["note"] or "; ".join(dict.fromkeys(reasons))})
+    return pd.DataFrame(measurements, columns=names(MEASUREMENTS)), pd.DataFrame(lines)
+
+
+def costs(rows: Rows, store: Store) -> pd.DataFrame:
+    """Return what the runs behind rows cost, each run once."""
+    runs = dict.fromkeys(name for row in rows for cell in row["cells"] for name in (cell["model"], cell["run"]))
+    lines = []
+    for name in runs:
+        if store.has(name):
+            spec = store.spec(name)
+            kind, _, identifier = name.partition("-")
+            what = spec["context"]["title"]
+            facts = {key: spec[key] for key in ("seconds", "device", "processor")}
+            lines.append({"kind": kind, "id": identifier, "what": what, **facts})
+    return pd.DataFrame(lines, columns=names(COSTS))
+
+
+def _measured(facts: dict[str, Any], cell: dict[str, Any], store: Store) -> Rows:
+    spec = store.spec(cell["run"])
+    examples = pd.read_parquet(store.folder(cell["run"]) / EXAMPLES)
+    shared = {
+        **facts,
+        "seed": cell["seed"],
+        "attack": cell["attack"],
+        "model_id": cell["model"].partition("-")[2],
+    }
+    return [{**shared, **row} for row in measure(examples, spec)]

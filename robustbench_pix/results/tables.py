@@ -1,0 +1,141 @@
+"""Measurements from the per-image outcomes of one attack: counts first, everything else derived from them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
+from robustbench_pix.identity import digest
+
+FAILED_SHARE = 0.01
+"""Above this share of failed images a cell is flagged."""
+
+CONVERGED_DROP = 0.1
+"""An attack has not converged if the last doubling of its queries lowered the median distance by more than this."""
+
+
+def measure(examples: pd.DataFrame, spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of one attack on one model, one for each strength, strength 0 being the clean accuracy.
+
+    Args:
+        examples: one row for each image, repetition and strength, as ``evaluate`` returns them.
+        spec: spec.json of the attack's run.
+    """
+    attack = spec["identity"]["attack"]
+    entries = spec["context"]["entries"]
+    shared = {
+        "access": attack["access"],
+        "strength_kind": attack["strength"],
+        "attack_id": digest(spec["identity"]),
+        "attack_hash": digest(attack),
+        "version": spec["version"],
+        "torch": spec["torch"],
+        "device": spec["device"],
+    }
+    strict = spec["identity"]["protocol"] == "strict"
+    examples = examples.assign(clean_correct=examples["label"] == examples["clean_prediction"])
+    minimal = "checkpoint_l2" in examples
+    rows = (_minimal if minimal else _fixed)(examples, attack, entries, strict)
+    flags = "; ".join(_flags(examples, attack["attack"], minimal, strict))
+    return [{**shared, **row, "flags": flags} for row in rows]
+
+
+def _fixed(examples: pd.DataFrame, attack: dict[str, Any], entries: int, strict: bool) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    area, before = 0.0, None
+    for strength in attack["strengths"]:
+        part = examples[examples["strength"] == strength]
+        accuracy = float(part["correct"].mean())
+        area += 0.0 if before is None else (strength - before[0]) * (accuracy + before[1]) / 2
+        before = (strength, accuracy)
+        counted = part[part["clean_correct"]] if strict else part
+        rows.append(
+            {
+                "strength": strength,
+                **_counts(part, part["correct"]),
+                "area": area,
+                "success_rate": _share(~part["correct"][part["clean_correct"]]),
+                **_distances(counted, entries),
+                "mean_queries": _mean(counted["queries"]),
+            }
+        )
+    return rows
+
+
+def _minimal(examples: pd.DataFrame, attack: dict[str, Any], entries: int, strict: bool) -> list[dict[str, Any]]:
+    """Derive accuracy at every strength from the distances of one run; without strengths one row has a distance."""
+    distance = examples["l2" if attack["strength"] != "linf" else "linf"].to_numpy(dtype=np.float64)
+    clean = examples["clean_correct"].to_numpy()
+    counted = examples[clean] if strict else examples
+    shared = {**_distances(counted, entries), "mean_queries": _mean(counted["queries"])}
+    if not attack["strengths"]:
+        counts = _counts(examples, None)
+        return [{"strength": math.nan, **counts, "area": math.nan, "success_rate": math.nan, **shared}]
+    return [
+        {
+            "strength": strength,
+            **_counts(examples, pd.Series(clean & (distance > strength))),
+            "area": float(np.minimum(np.where(clean, distance, 0.0), strength).mean()),
+            "success_rate": _share(distance[clean] <= strength),
+            **shared,
+        }
+        for strength in attack["strengths"]
+    ]
+
+
+def _counts(part: pd.DataFrame, correct: pd.Series | None) -> dict[str, Any]:
+    n, failed = len(part), int(part["failed"].sum())
+    if correct is None:
+        return {"n": n, "correct": pd.NA, "failed": failed, "accuracy": math.nan}
+    return {"n": n, "correct": int(correct.sum()), "failed": failed, "accuracy": int(correct.sum()) / n}
+
+
+def _distances(part: pd.DataFrame, entries: int) -> dict[str, float]:
+    """Return medians in which failures are infinitely far, and the paper's number, which leaves them out."""
+    found = part[np.isfinite(part["l2"])]
+    squared = found["l2"].astype(np.float64) ** 2 / entries
+    return {
+        "median_l2": _median(part["l2"]),
+        "median_linf": _median(part["linf"]),
+        "median_squared_l2_per_pixel": float(squared.groupby(found["repetition"]).median().mean()),
+    }
+
+
+def _flags(examples: pd.DataFrame, reference: str, minimal: bool, strict: bool) -> list[str]:
+    flags = []
+    if engine_of(reference) == "foolbox":
+        flags.append("depends on batch")
+    if reference in KNOWN_DEFECTS:
+        flags.append(KNOWN_DEFECTS[reference].reason)
+    failed = examples["failed"].mean()
+    if failed > FAILED_SHARE:
+        flags.append(f"failed on {failed:.0%}")
+    if minimal and not _converged(examples[examples["clean_correct"]] if strict else examples):
+        flags.append("not converged")
+    return flags
+
+
+def _converged(examples: pd.DataFrame) -> bool:
+    """Return whether the median distance fell by at most CONVERGED_DROP over the last doubling of the queries."""
+    if examples.empty:
+        return True
+    now, then = np.median(examples["l2"]), np.median(examples["checkpoint_l2"])
+    doublings = math.log2(examples["queries"].mean() / examples["checkpoint_queries"].mean())
+    if not np.isfinite(then) or doublings <= 0:
+        return False
+    return bool((now / then) ** (1 / doublings) >= 1 - CONVERGED_DROP)
+
+
+def _median(values: pd.Series) -> float:
+    median = float(np.median(values)) if len(values) else math.nan
+    return median if math.isfinite(median) else math.nan
+
+
+def _mean(values: pd.Series) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _share(flags: Any) -> float:
+    return float(np.mean(flags)) if len(flags) else math.nan

@@ -1,0 +1,1 @@
+"""Jobs with content addresses: planned, executed, kept, and never done twice."""

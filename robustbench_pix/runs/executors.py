@@ -1,0 +1,75 @@
+"""Where jobs run: in processes of their own, one thread or one GPU each, or in this process."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from robustbench_pix.runs import worker
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class InlineExecutor(Executor):
+    """Runs each call at once, in this process."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Return a future that is done already."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def inline(device: str) -> Iterator[Executor]:
+    """Give an executor in this process."""
+    before, worker._device = worker._device, device
+    try:
+        yield InlineExecutor()
+    finally:
+        worker._device = before
+
+
+@contextmanager
+def processes(devices: list[str]) -> Iterator[Executor]:
+    """Give an executor of one process a device; on any exception, Ctrl-C included, the processes are ended at once."""
+    context = multiprocessing.get_context("spawn")
+    queue: Any = context.Queue()
+    for device in devices:
+        queue.put(device)
+    with _one_thread_each(devices):
+        pool = ProcessPoolExecutor(
+            len(devices), mp_context=context, initializer=worker.start_worker, initargs=(queue, os.getpid())
+        )
+        try:
+            yield pool
+            pool.shutdown()
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _one_thread_each(devices: list[str]) -> Iterator[None]:
+    """Let CPU workers start with one thread: two oversubscribed ones run several times slower."""
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    if any(device == "cpu" for device in devices):
+        os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

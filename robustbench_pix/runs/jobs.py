@@ -1,0 +1,62 @@
+"""A job: what determines its numbers (the identity, which is its name), and what only helps to do it (the context)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from robustbench_pix.data.base import ImageData, load_dataset
+from robustbench_pix.data.preparation import regularization_images
+from robustbench_pix.identity import digest
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training or one attack.
+
+    Attributes:
+        identity: everything that changes its numbers, as JSON values; no path, device, name or worker.
+        context: names for tables, and where code and data lie on this machine, as JSON values.
+        needs: names of the jobs that must be finished first.
+    """
+
+    kind: Literal["train", "attack"]
+    identity: dict[str, Any]
+    context: dict[str, Any]
+    needs: tuple[str, ...] = ()
+
+    @cached_property
+    def id(self) -> str:
+        """The hash of the identity."""
+        return digest(self.identity)
+
+    @property
+    def name(self) -> str:
+        """The name of its run folder."""
+        return f"{self.kind}-{self.id}"
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return str(self.context["title"])
+
+
+def data_context(reference: str, folder: Path | None, root: Path, colour: str) -> dict[str, Any]:
+    """Return what ``load`` needs to find a data set again in another process."""
+    return {"reference": reference, "folder": str(folder) if folder else None, "root": str(root), "colour": colour}
+
+
+def load(context: dict[str, Any]) -> ImageData:
+    """Load the data set of a context."""
+    folder = Path(context["folder"]) if context["folder"] else None
+    return load_dataset(context["reference"], folder, root=Path(context["root"]), colour=context["colour"])
+
+
+def load_regularization_images(context: dict[str, Any]) -> Any:
+    """Return the regularization images of a context that also states their ``count``, uint8 (N, C, H, W)."""
+    return regularization_images(load(context), count=context["count"], colour=context["colour"])
+
+
+def optional_path(text: str | None) -> Path | None:
+    """Return a path, or None for None."""
+    return Path(text) if text else None

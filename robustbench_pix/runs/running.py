@@ -1,0 +1,49 @@
+"""Run a request: plan it, do what is missing, keep what was asked, return its rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from robustbench_pix.devices import resolve_device, worker_devices
+from robustbench_pix.runs.executors import inline, processes
+from robustbench_pix.runs.planning import make_plan
+from robustbench_pix.runs.plans import Rows, as_rows, save_plan
+from robustbench_pix.runs.request import Request
+from robustbench_pix.runs.scheduling import Watcher, carry_out, missing_jobs
+from robustbench_pix.runs.store import Store, disk_error
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a request is run with; none of it changes a number."""
+
+    device: str | None = None
+    executor: str = "processes"
+    workers: int | None = None
+
+
+def run_request(request: Request, means: Means, watcher: Watcher, *, report: Callable[[str], None]) -> Rows:
+    """Do the jobs of a request that are missing, and return its rows with the reasons of what failed.
+
+    Raises:
+        UserError: the request or the data is wrong, or nothing more can be written; what was finished is kept.
+    """
+    device = resolve_device(means.device)
+    plan = make_plan(request)
+    store = Store(request.workspace.runs)
+    try:
+        store.root.mkdir(parents=True, exist_ok=True)
+        store.sweep()
+    except OSError as error:
+        raise disk_error(store.root, error) from error
+    save_plan(as_rows(plan.rows, {}), store)
+    jobs = missing_jobs(plan.jobs.values(), store, report=report)
+    watcher.started(len(jobs), len(plan.jobs) - len(jobs))
+    failed: dict[str, str] = {}
+    if jobs:
+        devices = worker_devices(device, means.workers)
+        in_here = means.executor == "inline" or plan.local_code
+        with inline(devices[0]) if in_here else processes(devices[: len(jobs)]) as executor:
+            failed = carry_out(jobs, store, executor, watcher, slots=1 if in_here else len(devices)).failed
+    rows = as_rows(plan.rows, failed)
+    save_plan(rows, store)
+    return rows

@@ -1,0 +1,97 @@
+"""Carry out a plan on any ``concurrent.futures.Executor``: what is ready is submitted, what is finished is reported."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from robustbench_pix.errors import JobFailedError, UserError
+from robustbench_pix.runs.jobs import Job
+from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.worker import execute_here
+
+POLL_SECONDS = 0.25
+
+
+class Watcher(Protocol):
+    """Is told what happens to jobs."""
+
+    def started(self, total: int, kept: int) -> None:
+        """So many jobs are to be done, and so many were there already."""
+
+    def finished(self, job: Job, reason: str | None) -> None:
+        """A job is done, or failed for a reason."""
+
+    def tick(self, running: list[Job]) -> None:
+        """A moment has passed; these jobs have been submitted and are not finished."""
+
+
+@dataclass
+class Outcome:
+    """What became of a plan: the names of jobs that failed, with the reasons."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def missing_jobs(jobs: Iterable[Job], store: Store, *, report: Callable[[str], None]) -> list[Job]:
+    """Return the jobs whose folders are not there; a damaged folder is named, removed, and counts as missing.
+
+    A training that only serves attacks which are all there is still wanted: its weights are part of the result.
+    """
+    missing = []
+    for job in jobs:
+        damage = store.damage(job.name) if store.has(job.name) else None
+        if damage:
+            report(f"{store.folder(job.name)} is damaged ({damage}); it is made again.")
+            store.remove(job.name)
+        if not store.has(job.name):
+            missing.append(job)
+    return missing
+
+
+def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int) -> Outcome:
+    """Do jobs, each once what it needs is there; at most ``slots`` are submitted at a time, in their order.
+
+    A job that fails takes those that need it along; all others are done.
+
+    Raises:
+        UserError: nothing more can be written, or a worker died; what was finished is kept.
+    """
+    outcome, waiting, running = Outcome(), list(jobs), dict[Future[None], Job]()
+    unfinished = {job.name for job in jobs}
+    while waiting or running:
+        for job in list(waiting):
+            broken = [name for name in job.needs if name in outcome.failed]
+            if broken:
+                waiting.remove(job)
+                outcome.failed[job.name] = outcome.failed[broken[0]]
+                unfinished.discard(job.name)
+                watcher.finished(job, outcome.failed[job.name])
+            elif len(running) < slots and not any(name in unfinished for name in job.needs):
+                waiting.remove(job)
+                running[executor.submit(execute_here, job, str(store.root))] = job
+        done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        for future in done:
+            job = running.pop(future)
+            reason = _reason(future, len(running))
+            if reason:
+                outcome.failed[job.name] = reason
+            unfinished.discard(job.name)
+            watcher.finished(job, reason)
+        watcher.tick(list(running.values()))
+    return outcome
+
+
+def _reason(future: Future[None], others: int) -> str | None:
+    """Return why a job failed, or None; what stops everything is raised."""
+    try:
+        future.result()
+    except JobFailedError as error:
+        return str(error)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A worker process ended early: memory ran out (--workers 1 takes less), or a script called run() outside "
+            "`if __name__ == '__main__':`; what was finished is kept, so mend that and run it again."
+        ) from error
+    return None

@@ -1,0 +1,119 @@
+"""The job ``train``: from its description to weights.safetensors and log.csv."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from robustbench_pix.catalogue.registries import regularizers
+from robustbench_pix.catalogue.specs import TrainingSpec
+from robustbench_pix.data.base import ImageData
+from robustbench_pix.data.preparation import split
+from robustbench_pix.errors import UserError
+from robustbench_pix.networks.building import build_network, features
+from robustbench_pix.regularizers.base import Setting, build_regularizer
+from robustbench_pix.runs.jobs import Job, load, load_regularization_images, optional_path
+from robustbench_pix.runs.store import SPEC, Store
+from robustbench_pix.training.loop import TrainingData, train
+
+WEIGHTS = "weights.safetensors"
+LOG = "log.csv"
+
+
+def run_training(job: Job, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
+    """Train the model of a job and write its best epoch and its log into a scratch folder."""
+    task, context = job.identity["task"], job.context
+    spec = TrainingSpec(**task["training"])
+    data = load(context["data"])
+    parts = split(data, seed=job.identity["seed"], fraction=spec.validation_fraction, limit=spec.train_images)
+    network = network_of(job.identity, context, channels=data.train_images.shape[1], classes=data.classes).to(device)
+    wanted = job.identity["regularization"]
+    regularizer, images = None, data.train_images[:0]
+    if wanted is not None:
+        images = load_regularization_images(context["images_data"])
+        setting = Setting(images, feature_shapes(network, images, device), job.identity["seed"], _folder(context))
+        target = regularizers.load(wanted["regularizer"], _folder(context))
+        regularizer = build_regularizer(target, setting, context["parameters"], wanted["regularizer"]).to(device)
+    trained = train(
+        network,
+        regularizer,
+        TrainingData(*(part.to(device) for part in (*parts, images))),
+        spec,
+        seed=job.identity["seed"],
+        alpha=wanted["parameters"]["alpha"] if wanted else 0.0,
+        device=device,
+        precision=job.identity["precision"],
+        progress=progress,
+    )
+    state = {name: value.cpu().contiguous() for name, value in trained.state.items()}
+    save_file(state, scratch / WEIGHTS, metadata={"best_epoch": str(trained.best_epoch + 1)})
+    write_log(trained.log, scratch / LOG)
+
+
+def network_of(identity: dict[str, Any], context: dict[str, Any], *, channels: int, classes: int) -> nn.Module:
+    """Return the freshly initialized network of a training's identity, on the CPU."""
+    task = identity["task"]
+    return build_network(
+        task["network"],
+        optional_path(context["task_folder"]),
+        task["network_parameters"],
+        channels=channels,
+        classes=classes,
+        seed=identity["seed"],
+    )
+
+
+def trained_network(store: Store, name: str, data: ImageData) -> nn.Module:
+    """Return the trained network of a run, on the CPU, in eval mode.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    damage = store.damage(name)
+    if damage:
+        raise UserError(
+            f"{store.folder(name)} is damaged ({damage}); run the same command again, and it is made again."
+        )
+    spec = store.spec(name)
+    channels = data.train_images.shape[1]
+    network = network_of(spec["identity"], spec["context"], channels=channels, classes=data.classes)
+    network.load_state_dict(load_file(store.folder(name) / WEIGHTS))
+    return network.eval()
+
+
+def load_model(folder: str | Path) -> nn.Module:
+    """Return the trained network of a run folder such as ``runs/train-0123456789abcdef``.
+
+    The network is on the CPU, in eval mode, and takes float32 images in [0, 1], (N, C, H, W), returning logits.
+
+    Raises:
+        UserError: there is no such folder, it is damaged, or it holds no training.
+    """
+    folder = Path(folder)
+    if not (folder / SPEC).is_file() or not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder} is no folder of a trained model; they are named runs/train-... in a workspace.")
+    store = Store(folder.parent)
+    return trained_network(store, folder.name, load(store.spec(folder.name)["context"]["data"]))
+
+
+@torch.no_grad()
+def feature_shapes(network: nn.Module, images: torch.Tensor, device: str) -> tuple[torch.Size, ...]:
+    """Return (C, H, W) of each tapped layer for such images; in eval mode, so that no statistics move."""
+    network.eval()
+    return tuple(layer.shape[1:] for layer in features(network, images[:1].to(device).float() / 255))
+
+
+def write_log(log: list[dict[str, float]], path: Path) -> None:
+    """Write one row an epoch, epochs counted from 1."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(log[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, "epoch": int(row["epoch"]) + 1} for row in log)
+
+
+def _folder(context: dict[str, Any]) -> Path | None:
+    return optional_path(context["recipe_folder"])

@@ -1,0 +1,112 @@
+"""Do one job in this process: on one thread where it is a CPU, reporting progress beside what it writes."""
+
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from robustbench_pix.errors import JobFailedError, UserError
+from robustbench_pix.runs.jobs import Job
+from robustbench_pix.runs.store import PROGRESS, Store
+
+PROGRESS_EVERY_SECONDS = 0.5
+_device = "cpu"
+
+
+def start_worker(devices: Any, parent: int) -> None:
+    """Prepare a worker process: take a device, leave Ctrl-C to the parent, end when the parent is gone."""
+    global _device
+    _device = devices.get()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def execute_here(job: Job, root: str) -> None:
+    """Do a job in a worker process, on the device that the worker took."""
+    execute(job, Store(Path(root)), _device)
+
+
+def execute(job: Job, store: Store, device: str) -> None:
+    """Do a job and put its folder into the store, unless it is there already.
+
+    Raises:
+        JobFailedError: the job cannot be done; others may.
+        UserError: nothing more can be done, such as on a full disk.
+    """
+    if store.has(job.name):
+        return
+    import torch
+
+    from robustbench_pix import __version__
+    from robustbench_pix.devices import device_name
+
+    threads = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    spec: dict[str, Any] = {
+        "identity": job.identity,
+        "context": job.context,
+        "needs": job.needs,
+        "version": __version__,
+        "torch": torch.__version__,
+        "device": device_name(device),
+        "processor": _processor(),
+    }
+    started = time.monotonic()
+    try:
+        with store.writing(job.name, spec) as scratch:
+            _do(job, store, scratch, device)
+            spec["seconds"] = round(time.monotonic() - started, 3)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _do(job: Job, store: Store, scratch: Path, device: str) -> None:
+    from robustbench_pix.runs.attack_job import run_attack
+    from robustbench_pix.runs.training_job import run_training
+
+    progress = _reporter(scratch / PROGRESS)
+    try:
+        if job.kind == "train":
+            run_training(job, scratch, device=device, progress=progress)
+        else:
+            run_attack(job, store, scratch, device=device, progress=progress)
+    except OSError:
+        raise
+    except UserError as error:
+        raise JobFailedError(str(error)) from error
+    except Exception as error:
+        raise JobFailedError(f"{type(error).__name__}: {error}") from error
+
+
+def _reporter(path: Path) -> Callable[[float], None]:
+    """Return a function that writes the fraction done into a file, twice a second at most."""
+    last = 0.0
+
+    def report(fraction: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_EVERY_SECONDS:
+            last = now
+            path.write_text(f"{fraction:.4f}")
+
+    return report
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()

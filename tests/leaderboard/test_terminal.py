@@ -1,0 +1,107 @@
+import io
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from robustbench_pix.leaderboard.terminal import render
+from robustbench_pix.results.aggregation import build_leaderboard
+from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, block, measurements, rows, tables
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def shown(board, measured, width, **options):
+    console = Console(file=io.StringIO(), width=width, **options)
+    console.print(render(board, measured, console_width=width))
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def two_combinations():
+    first, second = block(), block("cifar10", "natural", network="resnet18", size="tiny")
+    measured = pd.concat([measurements(first), measurements(second, key=5, n=10_000)], ignore_index=True)
+    return build_leaderboard(measured, pd.concat([rows(first), rows(second)], ignore_index=True)), measured
+
+
+def with_gaps():
+    """Incomplete, failed and not run rows, long names, two kinds of torch, flags, a distance, seven attacks."""
+    attacks = (*ATTACKS, DISTANCE_ONLY, "square")
+    recipes = ("unregularized", "a-recipe-of-many-words", "thresholded", "decorrelated", "broken", "late", "neural")
+    measured = measurements(recipes=recipes, attacks=attacks)
+    lost = (measured["recipe"] == "late") & (measured["attack"] == "square") & (measured["seed"] != 1)
+    lost |= (measured["recipe"] == "decorrelated") & (measured["attack"] == "square") | (measured["recipe"] == "broken")
+    measured.loc[measured["recipe"] == "late", "torch"] = "2.11.0"
+    measured.loc[measured["attack"] == "square", "flags"] = "depends on batch; failed on 3%"
+    measured = measured[~lost]
+    asked = rows(recipes=recipes, attacks=attacks)
+    asked.loc[asked["recipe"] == "broken", "note"] = "training diverged"
+    return build_leaderboard(measured, asked), measured
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("case", [two_combinations, with_gaps])
+def test_snapshot(case, width):
+    """With RBP_UPDATE=1 in the environment the snapshots are written anew; read the difference before committing it."""
+    text = shown(*case(), width)
+    file = SNAPSHOTS / f"{case.__name__}-{width}.txt"
+    if os.environ.get("RBP_UPDATE"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("width", [48, 60, 80, 81, 99, 120, 200])
+def test_every_width_shows_every_attack_and_recipe(width):
+    board, measured = two_combinations()
+    text = shown(board, measured, width)
+    assert all(recipe in text for recipe in set(board["recipe"]))
+    assert all(word in text for attack in ATTACKS for word in attack.split("-"))
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_numbers_stars_and_intervals():
+    measured, board = tables()
+    text = shown(board, measured, 100)
+    best, unregularized = (board.set_index("recipe").loc[name] for name in ("thresholded", "unregularized"))
+    line = next(line for line in text.splitlines() if "thresholded" in line and "control" not in line)
+    assert line.split()[3:5] == [f"*.{round(1000 * best['score'])}", f"*+.{round(1000 * best['gain'])}"]
+    assert f"±.{round(500 * (best['score_high'] - best['score_low'])):03d}" in text
+    assert f".{round(1000 * unregularized['score'])}" in text
+
+
+def test_colour_only_repeats_what_text_says():
+    board, measured = with_gaps()
+    coloured = shown(board, measured, 100, force_terminal=True, color_system="truecolor", no_color=False)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    assert "\n".join(line.rstrip() for line in plain.splitlines()) + "\n" == shown(board, measured, 100)
+    codes = {code for group in re.findall(r"\x1b\[([0-9;]*)m", coloured) for code in group.split(";")}
+    bold, dim, red, green, yellow = "1", "2", "31", "32", "33"
+    assert codes <= {"0", bold, dim, red, green, yellow}  # no black, no white, no background
+
+
+def test_gaps_have_reasons():
+    text = shown(*with_gaps(), 140)
+    assert f"neural: not run - {REASON}" in text
+    assert "broken: failed - training diverged" in text
+    assert "late - missing: square (seeds 0, 2)" in text
+    assert "all recipes - square: depends on batch; failed on 3%" in text
+    assert "Rows mix torch 2.11.0 and 2.15.0" in text
+    assert "(late: Wilson" in text
+
+
+def test_one_seed_without_measurements_and_empty():
+    measured, board = tables(seeds=(4,))
+    assert "95% intervals: Wilson for the clean accuracy, none for the rest: one seed" in shown(board, measured, 100)
+    assert "seed 4" in shown(board, measured.iloc[:0], 100)
+    assert shown(board.iloc[:0], measured, 80) == "The leaderboard is empty.\n"
+
+
+def test_names_are_not_markup():
+    measured = measurements(recipes=("unregularized", "[red]", "[/]"), attacks=("[bold]",))
+    board = build_leaderboard(measured, rows(recipes=("unregularized", "[red]", "[/]"), attacks=("[bold]",)))
+    text = shown(board, measured, 100)
+    assert all(name in text for name in ("[red]", "[/]", "[bold]"))
