@@ -1,55 +1,34 @@
 """The specifications that catalogue files state, checked field by field: recipes, tasks, attacks and suites."""
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from robustbench_pix.catalogue.findings import json_values, nested, together
 from robustbench_pix.catalogue.strengths import Strengths
 
 Access = Literal["none", "transfer", "decisions", "scores", "gradients"]
 Colour = Literal["gray", "rgb"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Protocol = Literal["strict", "paper"]
+Parameters = Annotated[dict[str, Any], AfterValidator(json_values)]
 
 
 class Spec(BaseModel):
     """A frozen record; an unknown field is an error, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-AnyModel = TypeVar("AnyModel", bound=BaseModel)
-
-
-def describe(error: ValidationError, prefix: str = "") -> str:
-    """Return all of pydantic's findings in one line: ``field: what is wrong (got this); field: what is wrong``."""
-    findings = []
-    for finding in error.errors():
-        field = ".".join(str(part) for part in finding["loc"])
-        message = finding["msg"].removeprefix("Value error, ")
-        message = "there is no such field" if finding["type"] == "extra_forbidden" else message
-        plain = finding["type"] in ("missing", "extra_forbidden", "value_error")
-        given = "" if plain else f" (got {finding['input']!r})"
-        findings.append(f"{prefix}{field}: {message}{given}" if field else message)
-    return "; ".join(findings)
-
-
-def nested(model: type[AnyModel], fields: dict[str, Any], prefix: str) -> AnyModel:
-    """Build a part of a specification inside a validator, so that its findings are told with their place."""
-    try:
-        return model(**fields)
-    except ValidationError as error:
-        raise ValueError(describe(error, f"{prefix}.")) from error
 
 
 class CatalogueSpec(Spec):
@@ -114,17 +93,26 @@ class RecipeSpec(CatalogueSpec):
     """What is added to training. ``controls`` names the recipe whose parameters and tuning this control shares."""
 
     regularizer: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: Parameters = {}
     tuned: tuple[Tuned, ...] = ()
     controls: str | None = None
 
-    @model_validator(mode="after")
-    def _parameters(self) -> "RecipeSpec":
-        if self.regularizer is None and (self.parameters or self.tuned):
-            raise ValueError('parameters without a regularizer; name one with regularizer = "..."')
-        for parameters in ({}, *(override.parameters for override in self.tuned)):
-            check_parameters(self.regularizer, {**self.parameters, **parameters})
-        return self
+    @field_validator("parameters")
+    @classmethod
+    def _parameters(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "regularizer" in info.data:
+            check_parameters(info.data["regularizer"], parameters)
+        return parameters
+
+    @field_validator("tuned")
+    @classmethod
+    def _tuned(cls, tuned: tuple[Tuned, ...], info: ValidationInfo) -> tuple[Tuned, ...]:
+        if {"regularizer", "parameters"} <= set(info.data):
+            general, regularizer = info.data["parameters"], info.data["regularizer"]
+            for override in together(tuned):
+                with override as own:
+                    check_parameters(regularizer, {**general, **own.parameters}, f"tuned {own.task}:{own.images}")
+        return tuned
 
     def resolved_parameters(self, task: str, images: str) -> dict[str, Any]:
         """Return the parameters for one combination: the general ones, then what was tuned for it."""

@@ -13,6 +13,9 @@ from robustbench_pix.errors import UserError, unknown
 PACKAGE = Path(__file__).parent.parent
 SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent
 
+FOLDERS = {"recipe": "models", "task": "models/tasks", "attack": "attacks", "suite": "attacks/suites"}
+"""What a catalogue file states -> the folder of such files, in a workspace as in the package."""
+
 AnySpec = TypeVar("AnySpec", bound=CatalogueSpec)
 
 

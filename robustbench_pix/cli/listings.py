@@ -4,7 +4,7 @@ import rich_click as click
 
 from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
 from robustbench_pix.catalogue.specs import CatalogueSpec
-from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
 from robustbench_pix.cli.options import format_option, workspace_option
 from robustbench_pix.cli.output import write_rows
 
@@ -21,18 +21,17 @@ def models(workspace: Workspace, style: str) -> None:
     rows = []
     for name in workspace.names("models"):
         spec = workspace.recipe(name)
-        stated = {key: value for key, value in spec.parameters.items() if value is not None}
         rows.append(
             {
                 "recipe": name,
-                "summary": spec.summary,
-                "regularizer": spec.regularizer or "none",
-                "parameters": [f"{key} = {value}" for key, value in stated.items()],
                 "controls": spec.controls or "",
+                "regularizer": spec.regularizer or "none",
+                "parameters": spec.parameters,
                 "from": _place(spec),
+                "summary": spec.summary,
             }
         )
-    write_rows(rows, style)
+    write_rows(rows, style, narrow=("recipe", "controls", "summary"))
 
 
 @click.command()
@@ -51,15 +50,15 @@ def attacks(workspace: Workspace, style: str) -> None:
         rows.append(
             {
                 "attack": name,
-                "summary": spec.summary,
                 "access": spec.access,
                 "strength": spec.strength,
                 "engine": engine_of(spec.attack) or "own",
-                "known defect": defect.reason if defect else "",
                 "from": _place(spec),
+                "summary": spec.summary,
+                "known_defect": defect.reason if defect else "",
             }
         )
-    write_rows(rows, style)
+    write_rows(rows, style, narrow=("attack", "access", "strength", "summary"))
 
 
 @click.command()
@@ -79,12 +78,12 @@ def suites(workspace: Workspace, style: str) -> None:
                 "suite": name,
                 "version": spec.version,
                 "protocol": spec.protocol,
-                "summary": spec.summary,
-                "attacks": list(spec.attacks),
                 "from": _place(spec),
+                "attacks": list(spec.attacks),
+                "summary": spec.summary,
             }
         )
-    write_rows(rows, style)
+    write_rows(rows, style, narrow=("suite", "attacks", "summary"))
 
 
 @click.command()
@@ -102,16 +101,17 @@ def tasks(workspace: Workspace, style: str) -> None:
         rows.append(
             {
                 "task": name,
-                "summary": spec.summary,
-                "data set": spec.dataset,
+                "dataset": spec.dataset,
                 "network": spec.network,
                 "epochs": spec.training.epochs,
                 "sizes": ["full", *spec.sizes],
                 "from": _place(spec),
+                "summary": spec.summary,
             }
         )
-    write_rows(rows, style)
+    write_rows(rows, style, narrow=("task", "network", "sizes", "summary"))
 
 
 def _place(spec: CatalogueSpec) -> str:
-    return "package" if spec.path.is_relative_to(SHIPPED) else "workspace"
+    shipped = {(SHIPPED / folder).resolve() for folder in FOLDERS.values()}
+    return "package" if spec.folder.resolve() in shipped else "workspace"

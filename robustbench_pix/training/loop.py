@@ -81,7 +81,7 @@ def train(
                 batch = crop_and_flip(batch, rows, columns, flips)
             with arithmetic(device, precision):
                 logits = network(_as_input(batch, network))
-                task_loss = functional.cross_entropy(logits.float(), data.labels[numbers])
+                task_loss = functional.cross_entropy(_at_least_float32(logits), data.labels[numbers])
                 penalty = None
                 if regularizer is not None:
                     penalty = _penalty(network, regularizer, data, plan.pair_uniforms[step], device)
@@ -129,7 +129,9 @@ def _penalty(
     ranks = draw_ranks(uniforms, pair_count(len(images)), regularizer.allowed())
     rows, columns = (side.to(device) for side in unrank(ranks, len(images)))
     first_images, second_images = _as_input(images[rows], network), _as_input(images[columns], network)
-    first, second = (_at_least_float32(features(network, side)) for side in (first_images, second_images))
+    first, second = (
+        [_at_least_float32(layer) for layer in features(network, side)] for side in (first_images, second_images)
+    )
     pair_step = PairStep(first, second, first_images, second_images, ranks.to(device))
     try:
         with torch.autocast(torch.device(device).type, enabled=False):
@@ -146,8 +148,8 @@ def _as_input(images: Tensor, network: nn.Module) -> Tensor:
     return images.to(next(network.parameters()).dtype) / 255
 
 
-def _at_least_float32(maps: list[Tensor]) -> list[Tensor]:
-    return [layer if layer.dtype == torch.float64 else layer.float() for layer in maps]
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:

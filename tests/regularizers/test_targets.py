@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+
+from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.regularizers.pairs import condensed
+from robustbench_pix.regularizers.similarity import pixel_similarity
+from robustbench_pix.regularizers.targets import build_target
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (30, 1, 3, 3), dtype=np.uint8))
+SIMILARITY = condensed(pixel_similarity(IMAGES)).numpy()
+CUT = 0.4
+
+
+def target(name, *, seed=0, **parameters):
+    return build_target(IMAGES, SimilarityParameters(target=name, **parameters), seed=seed, folder=None)
+
+
+def test_pixel():
+    np.testing.assert_allclose(target("pixel").values.numpy(), SIMILARITY, atol=1e-7)
+
+
+def test_thresholded():
+    expected = np.where(SIMILARITY > CUT, 1.0, np.where(SIMILARITY < -CUT, -1.0, 0.0))
+    built = target("thresholded", threshold=CUT)
+    np.testing.assert_array_equal(built.values.numpy(), expected)
+    assert built.allowed is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("low", np.abs(SIMILARITY) < CUT),
+        ("high", np.abs(SIMILARITY) > CUT),
+        ("positive", (SIMILARITY > CUT) | (np.abs(SIMILARITY) < CUT)),
+        ("negative", (SIMILARITY < -CUT) | (np.abs(SIMILARITY) < CUT)),
+    ],
+)
+def test_ablations_keep_a_subset_of_the_pairs_and_the_targets(name, kept):
+    built = target(name, threshold=CUT)
+    assert built.allowed.tolist() == np.flatnonzero(kept).tolist()
+    assert 0 < kept.sum() < len(kept)
+    assert torch.equal(built.values, target("thresholded", threshold=CUT).values)
+
+
+def test_double():
+    built = target("double", threshold=0.6, second_threshold=0.2)
+    kept = (np.abs(SIMILARITY) > 0.6) | (np.abs(SIMILARITY) < 0.2)
+    assert built.allowed.tolist() == np.flatnonzero(kept).tolist()
+
+
+def test_shuffled_keeps_the_values_and_moves_them_by_one_permutation_a_seed():
+    plain, shuffled = target("thresholded", threshold=CUT), target("thresholded", threshold=CUT, shuffled=True)
+    assert torch.equal(plain.values.sort().values, shuffled.values.sort().values)
+    assert not torch.equal(plain.values, shuffled.values)
+    assert torch.equal(shuffled.values, target("thresholded", threshold=CUT, shuffled=True).values)
+    assert not torch.equal(shuffled.values, target("thresholded", threshold=CUT, shuffled=True, seed=1).values)
+
+
+def test_shuffled_is_no_permutation_of_images():
+    """A permutation of images would keep the spectrum of the matrix of similarities; one of the pairs does not."""
+    plain, shuffled = target("pixel"), target("pixel", shuffled=True)
+
+    def spectrum(values):
+        matrix = torch.eye(len(IMAGES))
+        rows, columns = torch.triu_indices(len(IMAGES), len(IMAGES), offset=1)
+        matrix[rows, columns] = matrix[columns, rows] = values
+        return torch.linalg.eigvalsh(matrix)
+
+    assert (spectrum(plain.values) - spectrum(shuffled.values)).abs().max() > 0.5
+
+
+def test_decorrelated():
+    assert not target("zero").values.any()

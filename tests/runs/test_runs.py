@@ -1,0 +1,163 @@
+"""Whole runs in a tiny workspace: content addresses, fairness, resuming, what fails and what goes on."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.workspaces import tiny_workspace
+
+import robustbench_pix as rbp
+
+RECIPES = ("unregularized", "pixel", "thresholded", "shuffled", "decorrelated", "statistics")
+
+
+def run(workspace, **changes):
+    arguments = {"suite": "tiny", "on": ["tiny"], "recipes": RECIPES, "seeds": 2, "executor": "inline", **changes}
+    return rbp.run(workspace=workspace, device="cpu", **arguments)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workspace = tiny_workspace(tmp_path_factory.mktemp("workspace"))
+    return workspace, run(workspace)
+
+
+def folders(workspace, kind):
+    return {path.name: json.loads((path / "spec.json").read_text()) for path in (workspace / "runs").glob(f"{kind}-*")}
+
+
+def test_every_cell_is_measured(finished):
+    _, measurements = finished
+    counts = measurements.groupby(["recipe", "seed", "attack"]).size()
+    assert len(counts) == len(RECIPES) * 2 * 3
+    assert (counts == 3).all()
+    assert (measurements["accuracy"] == measurements["correct"] / measurements["n"]).all()
+
+
+def test_nothing_is_done_twice(finished):
+    workspace, measurements = finished
+    before = {path: path.stat().st_mtime_ns for path in (workspace / "runs").glob("*-*/*")}
+    again = run(workspace)
+    assert {path: path.stat().st_mtime_ns for path in (workspace / "runs").glob("*-*/*")} == before
+    pd.testing.assert_frame_equal(again, measurements)
+
+
+def test_unregularized_models_belong_to_the_task(finished):
+    workspace, measurements = finished
+    trained = len(folders(workspace, "train"))
+    combined = run(workspace, recipes=["unregularized"], on=["tiny", "tiny:digits"])
+    assert len(folders(workspace, "train")) == trained
+    ids = combined.groupby("seed")["model_id"].nunique()
+    assert (ids == 1).all()
+    assert set(combined["images"]) == {"tiny", "digits"}
+
+
+def test_alpha_0_is_unregularized(finished):
+    workspace, _ = finished
+    trained = len(folders(workspace, "train"))
+    text = (workspace / "models/thresholded.toml").read_text()
+    (workspace / "models/nothing.toml").write_text(text.replace("alpha = 0.5", "alpha = 0.0"))
+    measurements = run(workspace, recipes=["unregularized", "nothing"])
+    assert len(folders(workspace, "train")) == trained
+    accuracy = measurements.pivot_table(index=["seed", "attack", "strength"], columns="recipe", values="accuracy")
+    assert (accuracy["nothing"] == accuracy["unregularized"]).all()
+
+
+def test_recipes_differ_and_seeds_differ(finished):
+    workspace, _ = finished
+    trained = folders(workspace, "train")
+    assert {spec["context"]["recipe"] for spec in trained.values()} == {*RECIPES, "source model"}
+    states = set()
+    for name in trained:
+        state = load_file(workspace / "runs" / name / "weights.safetensors")
+        states.add(tuple(value for key in sorted(state) for value in state[key].flatten().tolist()))
+    assert len(states) == len(trained)
+
+
+def test_identities_hold_no_place_and_no_device(finished):
+    workspace, _ = finished
+    for kind in ("train", "attack"):
+        for spec in folders(workspace, kind).values():
+            text = json.dumps(spec["identity"])
+            assert str(workspace) not in text
+            assert "cpu" not in text
+            assert "summary" not in text
+
+
+def test_every_recipe_gets_the_same_noise_and_the_same_images(finished):
+    workspace, measurements = finished
+    examples = {}
+    for name, spec in folders(workspace, "attack").items():
+        if spec["identity"]["attack"]["attack"] == "gaussian-noise":
+            frame = pd.read_parquet(workspace / "runs" / name / "examples.parquet")
+            examples[name] = frame.set_index(["index", "strength"])["l2"]
+    assert len(examples) >= len(RECIPES) * 2
+    first = next(iter(examples.values()))
+    assert all(first.equals(other) for other in examples.values())
+
+
+def test_a_loaded_model_gives_the_published_clean_accuracy(finished):
+    from robustbench_pix.data.digits import digits
+
+    workspace, measurements = finished
+    row = measurements[(measurements["strength"] == 0) & (measurements["attack"] == "gaussian")].iloc[3]
+    network = rbp.load_model(workspace / "runs" / f"train-{row['model_id']}")
+    data = digits(workspace, colour="gray")
+    with torch.no_grad():
+        predicted = network(data.test_images[:60].float() / 255).argmax(1)
+    assert int((predicted == data.test_labels[:60]).sum()) == row["correct"]
+
+
+def test_load_model_refuses_what_is_no_model(tmp_path):
+    with pytest.raises(rbp.UserError, match="no folder of a trained model"):
+        rbp.load_model(tmp_path)
+
+
+def test_a_damaged_run_is_named_and_made_again(finished, capsys):
+    workspace, measurements = finished
+    name = f"train-{measurements['model_id'].iloc[0]}"
+    weights = workspace / "runs" / name / "weights.safetensors"
+    original = weights.read_bytes()
+    weights.write_bytes(original[:-1] + b"x")
+    again = run(workspace)
+    assert f"{name} is damaged (weights.safetensors has changed)" in capsys.readouterr().err
+    assert weights.read_bytes() == original
+    pd.testing.assert_frame_equal(again, measurements)
+
+
+def test_the_digits_of_another_machine_do_not_matter(finished, tmp_path):
+    """The same request in a fresh workspace gives the same numbers and the same names."""
+    _, measurements = finished
+    fresh = run(tiny_workspace(tmp_path), recipes=["thresholded"], seeds="1,")
+    same = measurements[(measurements["recipe"] == "thresholded") & (measurements["seed"] == 1)]
+    pd.testing.assert_frame_equal(fresh, same.reset_index(drop=True), check_dtype=False)
+
+
+def test_batches_do_not_change_our_own_attacks(finished, tmp_path, monkeypatch):
+    _, measurements = finished
+    monkeypatch.setattr("robustbench_pix.evaluation.evaluate.judge_batch", lambda device: 7)
+    fresh = run(tiny_workspace(tmp_path), recipes=["pixel"], seeds="0,")
+    mine = fresh[fresh["attack"] != "boundary"]
+    same = measurements[(measurements["recipe"] == "pixel") & (measurements["seed"] == 0)]
+    same = same[same["attack"] != "boundary"]
+    assert mine["correct"].tolist() == same["correct"].tolist()
+    np.testing.assert_allclose(mine["median_l2"], same["median_l2"], rtol=1e-6)
+
+
+def test_robustness_of_the_boundary_attack_is_exact(finished):
+    workspace, measurements = finished
+    row = measurements[(measurements["attack"] == "boundary") & (measurements["strength"] == 2.0)].iloc[0]
+    examples = pd.read_parquet(workspace / "runs" / f"attack-{row['attack_id']}" / "examples.parquet")
+    wrong = examples["clean_prediction"] != examples["label"]
+    distance = np.where(wrong, 0.0, examples["l2"])
+    assert row["area"] == pytest.approx(np.minimum(distance, 2.0).mean())
+    assert row["correct"] == int((~wrong & (examples["l2"] > 2.0)).sum())
+    assert row["n"] == 8
+
+
+def test_the_source_seed_is_refused(tmp_path):
+    with pytest.raises(rbp.UserError, match="belongs to the source models"):
+        run(tiny_workspace(tmp_path), seeds="1000000,")
