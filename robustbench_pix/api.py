@@ -26,8 +26,8 @@ from robustbench_pix.runs.watching import LineWatcher
 def run(
     *,
     suite: str = DEFAULT_SUITE,
-    recipes: Sequence[str] = DEFAULT_RECIPES,
-    on: Sequence[str] = DEFAULT_COMBINATIONS,
+    recipes: str | Sequence[str] = DEFAULT_RECIPES,
+    on: str | Sequence[str] = DEFAULT_COMBINATIONS,
     seeds: str | int | Sequence[int] = DEFAULT_SEEDS,
     size: str = "full",
     colour: Colour | None = None,
@@ -60,17 +60,18 @@ def run(
     Raises:
         UserError: a name, a file, the data or a parameter is wrong; the sentence says how to mend it.
     """
+    recipes, on = ([names] if isinstance(names, str) else list(names) for names in (recipes, on))
     text = str(seeds) if isinstance(seeds, (str, int)) else ",".join(map(str, seeds)) + ","
     request = Request(
         workspace=Workspace(Path(workspace)),
         suite=suite,
-        recipes=tuple(recipes),
-        combinations=tuple(parse_combination(combination) for combination in on),
+        recipes=tuple(dict.fromkeys(recipes)),
+        combinations=tuple(dict.fromkeys(parse_combination(combination) for combination in on)),
         seeds=parse_seeds(text),
         size=size,
         colour=colour,
         precision=precision,
-        data_root=Path(data_root) if data_root else default_root(),
+        data_root=Path(data_root).expanduser() if data_root else default_root(),
     )
     watcher = LineWatcher()
     rows = run_request(request, Means(device, executor, workers), watcher, report=watcher.say)

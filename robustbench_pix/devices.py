@@ -50,15 +50,18 @@ def device_name(device: str) -> str:
 
 
 @contextmanager
-def arithmetic(device: str, precision: str) -> Iterator[None]:
-    """Compute in ``float32`` (no TF32 anywhere), ``tf32`` or ``bfloat16`` autocast, deterministically."""
+def arithmetic(precision: str) -> Iterator[None]:
+    """Compute in ``float32`` (no TF32 anywhere), ``tf32`` or ``bfloat16``, deterministically, forward and backward."""
     tf32 = precision != "float32"
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = (cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark)
     cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = tf32, tf32, True, False
-    autocast = torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     try:
-        with autocast:
-            yield
+        yield
     finally:
         cudnn.allow_tf32, matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark = before
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """Return the context of a forward pass: autocast to bfloat16 where that is the precision, none otherwise."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

@@ -20,17 +20,28 @@ class JobFailedError(UserError):
     """One training or one attack could not be carried out; its row says so and the others go on."""
 
 
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a misspelt one resembles most, or None where it resembles none."""
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint such as `` Did you mean thresholded?``, or an empty string.
 
     >>> nearest("thresold", ["pixel", "thresholded"])
     ' Did you mean thresholded?'
     """
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {matches[0]}?" if matches else ""
+    match = nearest_name(name, known)
+    return f" Did you mean {match}?" if match else ""
 
 
-def unknown(what: str, name: str, known: Iterable[str], *, list_with: str) -> UserError:
-    """Return the error for a name that does not exist: what was asked, the nearest name, where the list is."""
+def unknown(what: str, name: str, known: Iterable[str], *, list_with: str | None = None) -> UserError:
+    """Return the error for a name that does not exist: what was asked, the nearest name, and all names or their list.
+
+    >>> print(unknown("size", "smal", ["full", "small"]))
+    There is no size named 'smal'. Did you mean small? (There are: full, small.)
+    """
     known = sorted(known)
-    return UserError(f"There is no {what} named {name!r}.{nearest(name, known)} ({list_with} lists all {len(known)}.)")
+    where = f"{list_with} lists all {len(known)}" if list_with else f"There are: {', '.join(known) or 'none'}"
+    return UserError(f"There is no {what} named {name!r}.{nearest(name, known)} ({where}.)")

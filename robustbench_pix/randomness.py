@@ -38,7 +38,8 @@ def global_streams(*key: str | int) -> Iterator[None]:
     import torch
 
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
         random.seed(key_integer("python", *key))
         np.random.seed(key_integer("numpy", *key, bits=32))
         torch.manual_seed(key_integer("torch", *key, bits=32))

@@ -51,7 +51,16 @@ _HASHES = ("model_id", "attack_id", "recipe_hash", "task_hash", "attack_hash", "
 def _curve(attack, seed, random, n, help_):
     n = n // 5 if attack.startswith("boundary") else n
     kind = {"boundary": "l2", "transfer-fgsm": "linf", "salt-and-pepper": "probability"}.get(attack, "sigma")
-    row = {"seed": seed, "attack": attack, "access": "none", "strength_kind": kind, "n": n, "failed": 0, "flags": ""}
+    row = {
+        "seed": seed,
+        "attack": attack,
+        "access": "none",
+        "strength_kind": kind,
+        "n": n,
+        "repetitions": 1,
+        "failed": 0,
+        "flags": "",
+    }
     if attack == DISTANCE_ONLY:
         return [row | {"median_squared_l2_per_pixel": 2e-3 * (1 + help_) * random.uniform(0.9, 1.1)}]
     strengths = np.linspace(0, 0.5, 10)

@@ -18,6 +18,17 @@ CHECKPOINTS = tuple(sorted({*REPORTED_CHECKPOINTS, *(2**power for power in range
 OUT_OF_BOUNDS = 1e-5
 
 
+def ordinals(rows: Tensor, images: int) -> Tensor:
+    """Number the queries (Q,) of each image in their order, from 1.
+
+    >>> ordinals(torch.tensor([2, 0, 2, 2]), 3).tolist()
+    [1, 1, 2, 3]
+    """
+    asked = rows.new_zeros(images).index_add_(0, rows, torch.ones_like(rows))
+    order, place = rows.argsort(stable=True), torch.arange(1, len(rows) + 1, device=rows.device)
+    return torch.empty_like(rows).index_copy_(0, order, place - (asked.cumsum(0) - asked)[rows[order]])
+
+
 class Ledger:
     """Counts the queries of each image and keeps the smallest L2 distance at which the model was wrong so far.
 
@@ -29,7 +40,8 @@ class Ledger:
         under_attack: int64, the rows of the images that an engine was given, in its order; all of them at first.
         queries: int64 (N,).
         best: float32 (N,), infinite until the model was wrong.
-        at: float32 (checkpoints, N), the best distance when the query of that number had been answered.
+        nearest: float32 (N, C, H, W), the query at that distance; the image itself until then.
+        at: float32 (checkpoints, N), the best distance among the queries up to that number.
     """
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
@@ -38,6 +50,7 @@ class Ledger:
         self.under_attack = torch.arange(len(images), device=device)
         self.queries = torch.zeros(len(images), dtype=torch.int64, device=device)
         self.best = torch.full((len(images),), torch.inf, device=device)
+        self.nearest = images.clone()
         self.checkpoints = torch.tensor(CHECKPOINTS, device=device)[:, None]
         self.at = torch.full((len(CHECKPOINTS), len(images)), torch.inf, device=device)
 
@@ -46,19 +59,36 @@ class Ledger:
 
         Without ``rows`` they belong to the images under attack in their order, or all to the one image under attack.
         """
-        if rows is None:
-            rows = self.under_attack.expand(len(inputs)) if len(self.under_attack) == 1 else self.under_attack
-            if len(rows) != len(inputs):
-                raise JobFailedError(
-                    f"the engine asked about {len(inputs)} images in a batch of {len(rows)}, so its queries cannot be "
-                    "counted for each image; set evaluation.batch_size = 1 in the attack's file"
-                )
+        if rows is not None:
+            number = ordinals(rows, len(self.images))
+        elif len(self.under_attack) == 1:
+            rows = self.under_attack.expand(len(inputs))
+            number = torch.arange(1, len(inputs) + 1, device=rows.device)
+        elif len(self.under_attack) == len(inputs):
+            rows = self.under_attack
+            number = torch.ones_like(rows)
+        else:
+            raise JobFailedError(
+                f"the engine asked about {len(inputs)} images in a batch of {len(self.under_attack)}, so its queries "
+                "cannot be counted for each image; set evaluation.batch_size = 1 in the attack's file"
+            )
         inside = ((inputs >= -OUT_OF_BOUNDS) & (inputs <= 1 + OUT_OF_BOUNDS)).flatten(1).all(dim=1)
         wrong = (logits.argmax(dim=1) != self.labels[rows]) & inside
         distance = (inputs - self.images[rows]).flatten(1).norm(dim=1).masked_fill(~wrong, torch.inf)
+        in_time = torch.where(self.queries[rows] + number <= self.checkpoints, distance, torch.inf)
+        self.at.scatter_reduce_(1, rows.expand_as(in_time), in_time, "amin")
         self.queries.index_add_(0, rows, torch.ones_like(rows))
+        self._keep_nearest(inputs, distance, rows)
+
+    def _keep_nearest(self, inputs: Tensor, distance: Tensor, rows: Tensor) -> None:
+        # Of queries at the same distance the first is kept, so that no order of writing matters.
+        none = len(inputs)
+        before = self.best.clone()
         self.best.scatter_reduce_(0, rows, distance, "amin")
-        self.at = torch.where(self.queries <= self.checkpoints, self.best, self.at)
+        wins = (distance == self.best[rows]) & (distance < before[rows])
+        place = torch.where(wins, torch.arange(none, device=rows.device), none)
+        first = torch.full_like(self.queries, none).scatter_reduce_(0, rows, place, "amin")[:, None, None, None]
+        self.nearest = torch.where(first < none, inputs[first.flatten().clamp(max=none - 1)], self.nearest)
 
     def best_at(self, queries: int) -> Tensor:
         """Return the best L2 distances (N,) after so many queries, one of CHECKPOINTS."""
@@ -77,10 +107,10 @@ class Oracle(nn.Module):
     """A model behind the access of an attack: ``decisions`` gives one-hot rows, ``scores`` detached logits.
 
     ``gradients`` gives logits through which gradients pass. Inputs are cast to float32, since numpy 2 turns the
-    toolbox's images into float64. Every query is entered into the ledger.
+    toolbox's images into float64. Every query is entered into the ledger, where there is one.
     """
 
-    def __init__(self, network: nn.Module, access: str, ledger: Ledger) -> None:
+    def __init__(self, network: nn.Module, access: str, ledger: Ledger | None) -> None:
         super().__init__()
         self.network, self.access, self.ledger = network, access, ledger
         self.eval()
@@ -91,10 +121,14 @@ class Oracle(nn.Module):
 
     def forward(self, inputs: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return what the access shows of the logits, float32 (Q, classes), for queries of the images ``rows``."""
+        if self.access != "gradients" and inputs.requires_grad and torch.is_grad_enabled():
+            # Some engines would go on with the gradients of their other terms, and find little.
+            raise JobFailedError(f'the attack asks for gradients, which access = "{self.access}" does not show')
         inputs = inputs.float()
         with torch.set_grad_enabled(self.access == "gradients" and torch.is_grad_enabled()):
             logits = self.network(inputs)
-        self.ledger.record(inputs.detach(), logits.detach(), rows)
+        if self.ledger is not None:
+            self.ledger.record(inputs.detach(), logits.detach(), rows)
         if self.access == "decisions":
             return functional.one_hot(logits.argmax(dim=1), logits.shape[1]).float()
         return logits if self.access == "gradients" else logits.detach()

@@ -21,11 +21,12 @@ from robustbench_pix.attacks.base import (
     Target,
     attacked_module,
 )
+from robustbench_pix.attacks.engines import reason
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.randomness import global_streams
 
 TAKES_STARTS = frozenset({"BoundaryAttack", "HopSkipJump"})
-WANTS_PROBABILITIES = frozenset({"SimBA"})
+WANTS_PROBABILITIES = frozenset({"SimBA", "VirtualAdversarialMethod"})
 FORCED = {"targeted": False, "verbose": False}
 
 
@@ -42,11 +43,15 @@ class ArtAttack:
         self, target: Target, image: Tensor, label: Tensor, key: ImageKey, start: Tensor | None, **overrides: Any
     ) -> Tensor:
         """Return the toolbox's image for a batch of one image, (1, C, H, W)."""
-        wrapped = _estimator(target, image, probabilities=self.engine_class.__name__ in WANTS_PROBABILITIES)
+        model: nn.Module = attacked_module(target)
+        if self.engine_class.__name__ in WANTS_PROBABILITIES:
+            model = nn.Sequential(model, nn.Softmax(dim=1))
         one_hot = np.eye(target.classes, dtype=np.float32)[label.cpu().numpy()]
         given = {} if start is None else {"x_adv_init": start.cpu().numpy()}
-        with global_streams("art", key.seed, key.task, key.index, key.repetition):
-            attack = self.engine_class(wrapped, **{**self.parameters, **overrides})
+        # The toolbox moves the model to the current GPU, whichever GPU the model is on.
+        gpu = torch.cuda.device(image.device if image.is_cuda else -1)
+        with gpu, global_streams("art", *key.parts):
+            attack = self.engine_class(_estimator(model, image, target.classes), **{**self.parameters, **overrides})
             found = attack.generate(image.cpu().numpy(), y=one_hot, **given)
         return torch.from_numpy(np.asarray(found, dtype=np.float32)).to(image.device)
 
@@ -76,39 +81,43 @@ def build_art_attack(name: str, parameters: dict[str, Any], strength: str) -> At
     """Return the adapter around ``art.attacks.evasion.<name>(estimator, **parameters)``.
 
     Raises:
-        UserError: there is no such class, or it has no such parameter.
+        UserError: there is no such class, it refuses the parameters, or it does not attack classifiers of images.
     """
     import art.attacks.evasion
     from art.attacks.attack import EvasionAttack
+    from art.exceptions import EstimatorError
 
-    classes = {
+    classes: dict[str, Any] = {
         key: value
         for key, value in vars(art.attacks.evasion).items()
         if inspect.isclass(value) and issubclass(value, EvasionAttack)
     }
     if name not in classes:
         raise unknown("evasion attack of the toolbox", name, classes, list_with="dir(art.attacks.evasion)")
-    known = inspect.signature(classes[name].__init__).parameters
-    wrong = sorted(set(parameters) - set(known))
-    if wrong:
-        raise UserError(f"art:{name} has no parameter {', '.join(wrong)}; it takes: {', '.join(list(known)[2:])}.")
+    known = dict(inspect.signature(classes[name]).parameters)
     forced: dict[str, Any] = {key: value for key, value in FORCED.items() if key in known}
     if "norm" in known:
         forced["norm"] = {"l2": 2, "linf": "inf"}.get(strength, known["norm"].default)
+    try:
+        with global_streams("art"):
+            classes[name](_estimator(nn.Flatten(), torch.zeros(1, 1, 8, 8), classes=64), **{**forced, **parameters})
+    except EstimatorError as error:
+        raise UserError(f"art:{name} does not attack classifiers of images.") from error
+    except Exception as error:
+        takes = ", ".join(list(known)[1:])
+        raise UserError(f"art:{name} refused its parameters: {reason(error)}; it takes: {takes}.") from error
     adapter = ArtFixedStrength if "eps" in known else ArtMinimalDistance
     return adapter(classes[name], {**forced, **parameters})
 
 
-def _estimator(target: Target, image: Tensor, *, probabilities: bool) -> Any:
+def _estimator(model: nn.Module, image: Tensor, classes: int) -> Any:
     from art.estimators.classification import PyTorchClassifier
 
-    model = attacked_module(target)
-    model = nn.Sequential(model, nn.Softmax(dim=1)) if probabilities else model
     return PyTorchClassifier(
         model=model,
         loss=nn.CrossEntropyLoss(),
         input_shape=tuple(image.shape[1:]),
-        nb_classes=target.classes,
+        nb_classes=classes,
         clip_values=(0.0, 1.0),
         device_type="gpu" if image.is_cuda else "cpu",
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.randomness import stream
+from robustbench_pix.randomness import Key, stream
 
 Clamp = Literal["unit", "image"]
 
@@ -26,7 +26,12 @@ class ImageKey:
 
     def stream(self, purpose: str) -> np.random.Generator:
         """Return the random generator of a purpose, such as the kind of noise."""
-        return stream(purpose, self.seed, self.task, self.index, self.repetition)
+        return stream(purpose, *self.parts)
+
+    @property
+    def parts(self) -> Key:
+        """Seed, task, index and repetition, as a key of streams."""
+        return self.seed, self.task, self.index, self.repetition
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,24 @@ class Target:
 
     Attributes:
         oracle: the attacked model as far as ``access`` shows it; None for access ``none`` and ``transfer``.
-        source: the unregularized source model in eval mode, for access ``transfer``; else None.
+        source: the unregularized source model with its gradients, for access ``transfer``; else None. Its queries are
+            not counted.
         classes: how many there are.
         norm: ``l2`` or ``linf``, the distance to make small.
         clamp: ``unit``: images stay in [0, 1]; ``image``: noise stays in each image's own range (protocol paper).
+        batch: the key of the first image of the batch, attacked or not: names the stream of an engine that draws for a
+            whole batch, so that it draws the same for every recipe.
     """
 
     oracle: Oracle | None
-    source: nn.Module | None
+    source: Oracle | None
     classes: int
     norm: str
     clamp: Clamp
+    batch: ImageKey
 
 
-def attacked_module(target: Target) -> nn.Module:
+def attacked_module(target: Target) -> Oracle:
     """Return the model whose outputs the attack may use: the source model, or the attacked one as its access shows it.
 
     Raises:
@@ -91,7 +100,10 @@ class MinimalDistanceAttack(ABC):
     def minimize(
         self, target: Target, images: Tensor, labels: Tensor, starts: Tensor | None, keys: Sequence[ImageKey]
     ) -> Tensor:
-        """Return one adversarial image for each image, float32 (N, C, H, W); whatever is not one counts as failed."""
+        """Return one adversarial image for each image, float32 (N, C, H, W); whatever is not one counts as failed.
+
+        Where the oracle was asked about a nearer one, that is taken.
+        """
 
 
 Attack = FixedStrengthAttack | MinimalDistanceAttack

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from robustbench_pix.attacks.base import (
     Target,
     attacked_module,
 )
+from robustbench_pix.attacks.engines import reason
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.randomness import global_streams
 
@@ -38,7 +40,7 @@ class FoolboxFixedStrength(FixedStrengthAttack):
             if strength == 0:
                 yield images
                 continue
-            with global_streams("foolbox", keys[0].seed, keys[0].task, keys[0].index, keys[0].repetition):
+            with global_streams("foolbox", *target.batch.parts):
                 _, clipped, _ = self.engine_attack(model, images, criterion, epsilons=strength)
             yield clipped
 
@@ -58,7 +60,7 @@ class FoolboxMinimalDistance(MinimalDistanceAttack):
         """Return the images that foolbox found."""
         model, criterion = _model_and_criterion(target, labels, images)
         given = {} if starts is None else {"starting_points": starts}
-        with global_streams("foolbox", keys[0].seed, keys[0].task, keys[0].index, keys[0].repetition):
+        with global_streams("foolbox", *target.batch.parts):
             found, _, _ = self.engine_attack(model, images, criterion, epsilons=None, **given)
         return found
 
@@ -79,10 +81,12 @@ def build_foolbox_attack(name: str, parameters: dict[str, Any]) -> Attack:
     }
     if name not in classes:
         raise unknown("attack of foolbox", name, classes, list_with="dir(foolbox.attacks)")
+    if "BrendelBethge" in name and find_spec("numba") is None:
+        raise UserError(f"foolbox:{name} needs the package numba, which foolbox does not declare; pip install numba.")
     try:
         engine_attack = classes[name](**parameters)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"foolbox:{name} refused its parameters: {error}.") from error
+    except Exception as error:
+        raise UserError(f"foolbox:{name} refused its parameters: {reason(error)}.") from error
     minimal = isinstance(engine_attack, MinimizationAttack)
     return FoolboxMinimalDistance(engine_attack) if minimal else FoolboxFixedStrength(engine_attack)
 

@@ -16,20 +16,27 @@ BLEND_STEPS = 50
 
 @torch.no_grad()
 def find_starts(
-    oracle: Oracle, images: Tensor, labels: Tensor, keys: Sequence[ImageKey], pool: Tensor, *, directions: int
+    oracle: Oracle,
+    images: Tensor,
+    labels: Tensor,
+    keys: Sequence[ImageKey],
+    pool: Tensor,
+    decisions: Tensor,
+    *,
+    directions: int,
 ) -> tuple[Tensor, Tensor]:
     """Return starting points (N, C, H, W) that the model gets wrong, and for which images there is one, bool (N,).
 
     As foolbox's LinearSearchBlendedUniformNoiseAttack: uniform noise is drawn until the model is wrong on it, then
     blended with the image in 50 equal steps, and the smallest blend that the model gets wrong is the start. Noise is
-    keyed by image, so a start does not depend on the batch. An image that no noise fools starts from an image of
-    ``pool`` (M, C, H, W) that the model puts into another class.
+    keyed by image, so a start does not depend on the batch. An image that no noise fools starts from the next image of
+    ``pool`` (M, C, H, W), counted from its own number, whose class by the model, ``decisions`` (M,), is another.
     """
     far = images.clone()
     open_ = torch.ones(len(images), dtype=torch.bool, device=images.device)
     candidates = chain(
         (partial(_noise, keys, attempt, images) for attempt in range(directions)),
-        (partial(_other, keys, attempt, pool) for attempt in range(len(pool))),
+        [partial(_other, keys, labels, pool, decisions)],
     )
     for candidate in candidates:
         rows = open_.nonzero().flatten()
@@ -39,8 +46,12 @@ def find_starts(
         fooled = oracle(tried, rows).argmax(dim=1) != labels[rows]
         far[rows[fooled]] = tried[fooled]
         open_[rows[fooled]] = False
-    found = ~open_
-    return _closest_blend(oracle, images, labels, far, found), found
+    starts = _closest_blend(oracle, images, labels, far, ~open_)
+    # Once more all together, as an engine will ask: rounding may decide otherwise in a batch of another size.
+    rows = (~open_).nonzero().flatten()
+    if len(rows):
+        open_[rows] = oracle(starts[rows], rows).argmax(dim=1) == labels[rows]
+    return starts, ~open_
 
 
 def _closest_blend(oracle: Oracle, images: Tensor, labels: Tensor, far: Tensor, found: Tensor) -> Tensor:
@@ -64,5 +75,8 @@ def _noise(keys: Sequence[ImageKey], attempt: int, like: Tensor, rows: Tensor) -
     return torch.from_numpy(np.stack(draws)).to(like.device)
 
 
-def _other(keys: Sequence[ImageKey], attempt: int, pool: Tensor, rows: Tensor) -> Tensor:
-    return pool[[(keys[row].index + attempt) % len(pool) for row in rows.tolist()]]
+def _other(keys: Sequence[ImageKey], labels: Tensor, pool: Tensor, decisions: Tensor, rows: Tensor) -> Tensor:
+    first = torch.tensor([keys[row].index for row in rows.tolist()], device=pool.device)
+    order = (first[:, None] + torch.arange(len(pool), device=pool.device)) % len(pool)
+    differs = (decisions[order] != labels[rows][:, None]).to(torch.uint8)
+    return pool[order.gather(1, differs.argmax(dim=1, keepdim=True)).flatten()]

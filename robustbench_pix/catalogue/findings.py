@@ -5,12 +5,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from robustbench_pix.errors import nearest
+from robustbench_pix.errors import nearest_name
 from robustbench_pix.identity import canonical_json
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
-
-WITHOUT_INPUT = ("missing", "extra_forbidden", "value_error")
 
 
 class FindingsError(ValueError):
@@ -21,14 +19,62 @@ def describe(error: ValidationError, model: type[BaseModel], prefix: str = "") -
     """Return all of pydantic's findings in one line: ``field: what is wrong (got this); field: what is wrong``."""
     findings = []
     for finding in error.errors():
-        field = prefix + ".".join(str(part) for part in finding["loc"])
+        place, kind = finding["loc"], finding["type"]
         message = finding["msg"].removeprefix("Value error, ")
-        if isinstance(finding.get("ctx", {}).get("error"), FindingsError):
-            findings.append(message)
-            continue
-        if finding["type"] == "extra_forbidden":
-            message = f"there is no such field.{nearest(str(finding['loc'][-1]), _fields(model, finding['loc']))}"
-            message = message.removesuffix("?").replace(". Did", ", did").removesuffix(".")
-        given = "" if finding["type"] in WITHOUT_INPUT else f" (got {finding['input']!r})"
-        findings.append(f"{field}: {message}{given}" if finding["loc"] else message)
+        if kind == "extra_forbidden":
+            match = nearest_name(str(place[-1]), _fields(model, place[:-1]))
+            message = f"there is no such field{f' (did you mean {match}?)' if match else ''}"
+        elif kind not in ("missing", "value_error"):
+            message += f" (got {finding['input']!r})"
+        told = not place or isinstance(finding.get("ctx", {}).get("error"), FindingsError)
+        findings.append(message if told else f"{prefix}{'.'.join(map(str, place))}: {message}")
     return "; ".join(findings)
+
+
+def nested(model: type[AnyModel], fields: dict[str, Any], place: str) -> AnyModel:
+    """Build a part of a specification inside a validator.
+
+    Raises:
+        FindingsError: fields of it are wrong.
+    """
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        raise FindingsError(describe(error, model, f"{place}.")) from error
+
+
+def together(checks: Iterable[Callable[[], object]]) -> None:
+    """Do all checks, and raise the findings of all of them at once.
+
+    Raises:
+        FindingsError: at least one check found something.
+    """
+    findings = []
+    for check in checks:
+        try:
+            check()
+        except FindingsError as error:
+            findings.append(str(error))
+    if findings:
+        raise FindingsError("; ".join(findings))
+
+
+def json_values(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters, all of which the identity of a run can hold.
+
+    Raises:
+        ValueError: one is or contains a date, NaN or infinity.
+    """
+    for key, value in parameters.items():
+        try:
+            canonical_json(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{key} must be made of texts and finite numbers (got {value!r})") from error
+    return parameters
+
+
+def _fields(model: Any, place: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the fields at a place of a specification."""
+    for part in place:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

@@ -6,10 +6,10 @@ before a run asks for it.
 """
 
 import importlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -77,7 +77,7 @@ class Registry:
         offered = self._offered()
         if reference in offered:
             return self.load(offered[reference].value)
-        raise unknown(self.kind, reference, self.names(), list_with="rbp doctor")
+        raise unknown(self.kind, reference, self.names())
 
     def portable(self, reference: str) -> str | None:
         """Return a reference that another process can load, or None where there is none.
@@ -87,35 +87,51 @@ class Registry:
         target = self.registered.get(reference)
         if target is None:
             return reference
-        local = target.__module__ == "__main__" or target.__module__.startswith(FILE_MODULE)
-        return None if local else f"{target.__module__}:{target.__qualname__}"
+        module, name = target.__module__, target.__qualname__
+        importable = module != "__main__" and not module.startswith(FILE_MODULE)
+        found = importable and getattr(sys.modules.get(module), name, None) is target
+        return f"{module}:{name}" if found else None
 
     def source(self, reference: str, folder: Path | None = None) -> str | None:
         """Return a digest of the source file behind a reference, or None for what this package ships.
 
         It enters the identity of a run, so that edited code is never mistaken for what was run before.
+
+        Raises:
+            UserError: there is no such name, file or attribute, or its source is in no file.
         """
         target = self.load(reference, folder)
-        module = sys.modules.get(getattr(target, "__module__", ""))
+        place = reference.rpartition(":")[0]
+        if place.endswith(".py"):
+            return digest(_beside(place, folder).read_bytes().hex())
+        module = self._module(reference, folder) if place else sys.modules.get(getattr(target, "__module__", ""))
         if module is None or module.__name__.split(".")[0] == HOME:
             return None
-        try:
-            text = inspect.getsource(module)
-        except (OSError, TypeError):
-            text = inspect.getsource(target)
-        return digest(text)
+        for thing in (module, target):
+            with suppress(OSError, TypeError):
+                return digest(inspect.getsource(thing))
+        raise UserError(f"The source of the {self.kind} {reference!r} is in no file; write it into one and run that.")
 
     def _offered(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.group)}
+        offered: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.group):
+            if point.name in self.shipped or offered.get(point.name, point).value != point.value:
+                raise UserError(f"The {self.kind} name {point.name!r} of {point.value} is taken; one of both must go.")
+            offered[point.name] = point
+        return offered
 
     def _module(self, reference: str, folder: Path | None) -> ModuleType:
         place = reference.rpartition(":")[0]
         if place.endswith(".py"):
-            return _module_of_file((folder or Path.cwd()) / place, self.kind)
+            return _module_of_file(_beside(place, folder), self.kind)
         try:
             return importlib.import_module(place)
         except ModuleNotFoundError as error:
-            raise UserError(f"{self.kind} {reference!r}: {error}; install it or correct the name.") from error
+            raise UserError(f"The {self.kind} {reference!r}: {error}; install it or correct the name.") from error
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"The {self.kind} {reference!r} could not be imported: {type(error).__name__}: {error}."
+            ) from error
 
 
 def _origin(target: Any) -> str:
@@ -125,24 +141,30 @@ def _origin(target: Any) -> str:
 def _attribute(module: ModuleType, reference: str, kind: str) -> Any:
     name = reference.rpartition(":")[2]
     if not hasattr(module, name):
-        public = [other for other in vars(module) if not other.startswith("_")]
-        raise unknown(f"attribute for the {kind} {reference!r}", name, public, list_with="the module")
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        raise unknown(f"attribute for the {kind} {reference!r}", name, own)
     return getattr(module, name)
 
 
+def _beside(place: str, folder: Path | None) -> Path:
+    return (folder or Path.cwd()) / place
+
+
 def _module_of_file(path: Path, kind: str) -> ModuleType:
-    if not path.is_file():
-        raise UserError(f"The {kind} file {path} does not exist; it must lie beside the TOML file that names it.")
-    name = f"{FILE_MODULE}{digest([str(path.resolve()), path.read_text()])}"
+    """Execute a file as a module, once for each content; without a bytecode cache, which may be of an older content."""
+    try:
+        code = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"The {kind} file {path} cannot be read ({error.strerror}); it must lie beside the TOML file that names it."
+        ) from error
+    name = f"{FILE_MODULE}{digest([str(path.resolve()), code.hex()])}"
     if name not in sys.modules:
-        specification = importlib.util.spec_from_file_location(name, path)
-        if specification is None or specification.loader is None:
-            raise UserError(f"The {kind} file {path} is no Python file.")
-        module = importlib.util.module_from_spec(specification)
-        sys.modules[name] = module
+        module = sys.modules[name] = ModuleType(name)
+        module.__file__ = str(path)
         try:
-            specification.loader.exec_module(module)
-        except Exception as error:
+            exec(compile(code, path, "exec"), module.__dict__)
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise UserError(
                 f"The {kind} file {path} could not be imported: {type(error).__name__}: {error}."

@@ -1,5 +1,7 @@
 """The specifications that catalogue files state, checked field by field: recipes, tasks, attacks and suites."""
 
+import math
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from robustbench_pix.catalogue.findings import json_values, nested, together
+from robustbench_pix.catalogue.findings import FindingsError, json_values, nested, together
 from robustbench_pix.catalogue.strengths import Strengths
 
 Access = Literal["none", "transfer", "decisions", "scores", "gradients"]
@@ -109,9 +111,10 @@ class RecipeSpec(CatalogueSpec):
     def _tuned(cls, tuned: tuple[Tuned, ...], info: ValidationInfo) -> tuple[Tuned, ...]:
         if {"regularizer", "parameters"} <= set(info.data):
             general, regularizer = info.data["parameters"], info.data["regularizer"]
-            for override in together(tuned):
-                with override as own:
-                    check_parameters(regularizer, {**general, **own.parameters}, f"tuned {own.task}:{own.images}")
+            together(
+                partial(check_parameters, regularizer, {**general, **own.parameters}, f"tuned.{own.task}:{own.images}")
+                for own in tuned
+            )
         return tuned
 
     def resolved_parameters(self, task: str, images: str) -> dict[str, Any]:
@@ -121,20 +124,26 @@ class RecipeSpec(CatalogueSpec):
         return check_parameters(self.regularizer, merged)
 
 
-def check_parameters(regularizer: str | None, parameters: dict[str, Any]) -> dict[str, Any]:
+def check_parameters(regularizer: str | None, parameters: dict[str, Any], place: str = "parameters") -> dict[str, Any]:
     """Return parameters, with the defaults filled in where the regularizer is ours.
 
     Raises:
-        ValueError: alpha is negative or not a number, or a parameter of ours is unknown or out of range.
+        FindingsError: there is no regularizer that could take them, alpha is negative or not a number, or a parameter
+            of ours is unknown or out of range.
     """
     if regularizer == "similarity":
-        return nested(SimilarityParameters, parameters, "parameters").model_dump()
+        return nested(SimilarityParameters, parameters, place).model_dump()
     if regularizer is None:
+        if parameters:
+            raise FindingsError(f'{place}: there is no regularizer to take them; name one with regularizer = "..."')
         return {}
     alpha = parameters.get("alpha", 1.0)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha >= 0:
-        raise ValueError(f"parameters.alpha: must be a number of at least 0 (got {alpha!r})")
-    return {**parameters, "alpha": float(alpha)}
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha < math.inf:
+        raise FindingsError(f"{place}.alpha: must be a number of at least 0 (got {alpha!r})")
+    try:
+        return {**json_values(parameters), "alpha": float(alpha)}
+    except ValueError as error:
+        raise FindingsError(f"{place}: {error}") from error
 
 
 class TrainingSpec(Spec):
@@ -167,25 +176,43 @@ class TaskSpec(CatalogueSpec):
 
     dataset: str
     network: str
-    network_parameters: dict[str, Any] = {}
+    network_parameters: Parameters = {}
     colour: Colour = "gray"
     training: TrainingSpec
     sizes: dict[str, dict[str, Any]] = {}
 
-    @model_validator(mode="after")
-    def _sizes(self) -> "TaskSpec":
-        for size in self.sizes:
-            self.at_size(size)
-        return self
+    @field_validator("sizes")
+    @classmethod
+    def _sizes(cls, sizes: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        _refuse_full(sizes)
+        if "training" in info.data:
+            together(partial(_training_at, info.data["training"], overrides, size) for size, overrides in sizes.items())
+        return sizes
 
     def at_size(self, size: str) -> "TaskSpec":
         """Return the task at a size: ``full`` as it stands, any other with that size's overrides."""
         if size == "full":
             return self
-        overrides = dict(self.sizes[size])
-        network_parameters = {**self.network_parameters, **overrides.pop("network_parameters", {})}
-        training = nested(TrainingSpec, {**self.training.model_dump(), **overrides}, f"sizes.{size}")
-        return self.model_copy(update={"training": training, "network_parameters": network_parameters})
+        training, network_parameters = _training_at(self.training, self.sizes[size], size)
+        merged = {**self.network_parameters, **network_parameters}
+        return self.model_copy(update={"training": training, "network_parameters": merged})
+
+
+class _SizeOfTraining(TrainingSpec):
+    """What a size of a task may override: the training protocol, and parameters of the network."""
+
+    network_parameters: Parameters = {}
+
+
+def _training_at(training: TrainingSpec, overrides: dict[str, Any], size: str) -> tuple[TrainingSpec, dict[str, Any]]:
+    merged = nested(_SizeOfTraining, {**training.model_dump(), **overrides}, f"sizes.{size}").model_dump()
+    network_parameters = merged.pop("network_parameters")
+    return TrainingSpec(**merged), network_parameters
+
+
+def _refuse_full(sizes: dict[str, dict[str, Any]]) -> None:
+    if "full" in sizes:
+        raise ValueError("full is the size without overrides; give these another name")
 
 
 class EvaluationSpec(Spec):
@@ -210,20 +237,23 @@ class AttackSpec(CatalogueSpec):
     access: Access
     strength: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     strengths: dict[str, Strengths] = {}
-    parameters: dict[str, Any] = {}
+    parameters: Parameters = {}
     evaluation: EvaluationSpec = EvaluationSpec()
     sizes: dict[str, dict[str, Any]] = {}
 
-    @model_validator(mode="after")
-    def _sizes(self) -> "AttackSpec":
-        for size in self.sizes:
-            self.at_size(size)
-        return self
+    @field_validator("sizes")
+    @classmethod
+    def _sizes(cls, sizes: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
+        _refuse_full(sizes)
+        if "evaluation" in info.data:
+            fields = info.data["evaluation"].model_dump()
+            together(partial(nested, EvaluationSpec, fields | own, f"sizes.{size}") for size, own in sizes.items())
+        return sizes
 
     def at_size(self, size: str) -> "AttackSpec":
         """Return the attack at a size of the task; sizes may override the fields of ``evaluation``."""
         fields = {**self.evaluation.model_dump(), **self.sizes.get(size, {})}
-        return self.model_copy(update={"evaluation": nested(EvaluationSpec, fields, f"sizes.{size}")})
+        return self.model_copy(update={"evaluation": EvaluationSpec(**fields)})
 
     def strengths_for(self, task: str) -> tuple[float, ...]:
         """Return the strengths for a task, the default ones, or an empty tuple where only a distance is reported."""

@@ -1,5 +1,6 @@
 """Strengths of an attack: an ascending list from 0, or ``{ to = 0.5, count = 10 }`` for equal steps from 0."""
 
+import math
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -17,8 +18,8 @@ def parse_strengths(value: Any) -> tuple[float, ...]:
     """
     if isinstance(value, dict):
         value = _equal_steps(value)
-    if not isinstance(value, (list, tuple)) or not all(isinstance(x, (int, float)) for x in value):
-        raise ValueError("must be a list of numbers or { to = NUMBER, count = NUMBER }")
+    if not isinstance(value, (list, tuple)) or not all(map(_is_number, value)):
+        raise ValueError("must be a list of finite numbers or { to = NUMBER, count = NUMBER }")
     if not value:
         raise ValueError("is empty; give at least 0 and one strength above it")
     strengths = tuple(round(float(x), 10) for x in value)
@@ -32,12 +33,16 @@ def parse_strengths(value: Any) -> tuple[float, ...]:
 
 
 def _equal_steps(value: dict[str, Any]) -> list[float]:
-    to, count = value.get("to"), value.get("count")
-    if set(value) != {"to", "count"} or not isinstance(to, (int, float)) or not isinstance(count, int):
+    to, count = value.get("to", 0.0), value.get("count", 0)
+    if set(value) != {"to", "count"} or not _is_number(to) or not isinstance(count, int):
         raise ValueError("as a table takes exactly two fields, to = NUMBER and count = WHOLE NUMBER")
     if to <= 0 or count < 2:
         raise ValueError("needs to > 0 and count >= 2")
     return [to * step / (count - 1) for step in range(count)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 Strengths = Annotated[tuple[float, ...], BeforeValidator(parse_strengths)]

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, RecipeSpec, SuiteSpec, TaskSpec, Tuned, describe
+from robustbench_pix.catalogue.findings import describe
+from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, RecipeSpec, SuiteSpec, TaskSpec, Tuned
 from robustbench_pix.errors import UserError, unknown
 
 PACKAGE = Path(__file__).parent.parent
@@ -37,10 +38,12 @@ class Workspace:
 
     def recipe(self, name: str) -> RecipeSpec:
         """Return a recipe; a control takes over the parameters and tuning of the recipe that it controls."""
-        spec = self._read(RecipeSpec, "recipe", "models", name)
+        spec = self._read(RecipeSpec, "recipe", name)
         if spec.controls is None:
             return spec
-        controlled = self._read(RecipeSpec, "recipe", "models", spec.controls)
+        if spec.controls not in self.names(FOLDERS["recipe"]):
+            raise UserError(f"{spec.path}: controls: {self._unknown('recipe', spec.controls)}")
+        controlled = self._read(RecipeSpec, "recipe", spec.controls)
         if controlled.controls is not None:
             raise UserError(
                 f"{spec.path}: controls = {spec.controls!r} is itself a control; name the recipe it controls."
@@ -51,28 +54,35 @@ class Workspace:
 
     def task(self, name: str) -> TaskSpec:
         """Return a task."""
-        return self._read(TaskSpec, "task", "models/tasks", name)
+        return self._read(TaskSpec, "task", name)
 
     def attack(self, name: str) -> AttackSpec:
         """Return an attack."""
-        return self._read(AttackSpec, "attack", "attacks", name)
+        return self._read(AttackSpec, "attack", name)
 
     def suite(self, name: str) -> SuiteSpec:
-        """Return a suite."""
-        return self._read(SuiteSpec, "suite", "attacks/suites", name)
+        """Return a suite; every attack that it names exists."""
+        spec = self._read(SuiteSpec, "suite", name)
+        for attack in spec.attacks:
+            if attack not in self.names(FOLDERS["attack"]):
+                raise UserError(f"{spec.path}: attacks: {self._unknown('attack', attack)}")
+        return spec
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all catalogue files in a folder such as ``models`` or ``attacks/suites``."""
         files = [*(self.root / folder).glob("*.toml"), *(SHIPPED / folder).glob("*.toml")]
-        return sorted({file.stem for file in files})
+        return sorted({file.stem for file in files if file.is_file() and not file.name.startswith(".")})
 
-    def _read(self, spec: type[AnySpec], what: str, folder: str, name: str) -> AnySpec:
+    def _read(self, spec: type[AnySpec], what: str, name: str) -> AnySpec:
         for place in (self.root, SHIPPED):
-            path = place / folder / f"{name}.toml"
+            path = place / FOLDERS[what] / f"{name}.toml"
             if path.is_file():
-                return _validated(spec, {"name": name, "path": path, **_toml(path)})
+                return _validated(spec, {**_toml(path), "name": name, "path": path})
+        raise self._unknown(what, name)
+
+    def _unknown(self, what: str, name: str) -> UserError:
         command = {"recipe": "rbp models", "task": "rbp tasks", "attack": "rbp attacks", "suite": "rbp suites"}[what]
-        raise unknown(what, name, self.names(folder), list_with=command)
+        return unknown(what, name, self.names(FOLDERS[what]), list_with=command)
 
 
 def _fields(override: Tuned) -> dict[str, Any]:
@@ -81,9 +91,15 @@ def _fields(override: Tuned) -> dict[str, Any]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    given = [field for field in ("name", "path") if field in fields]
+    if given:
+        raise UserError(f"{path}: {given[0]}: there is no such field; the name of the file is the name.")
+    return fields
 
 
 def _validated(spec: type[AnySpec], fields: dict[str, Any]) -> AnySpec:
@@ -91,4 +107,4 @@ def _validated(spec: type[AnySpec], fields: dict[str, Any]) -> AnySpec:
     try:
         return spec(**fields)
     except ValidationError as error:
-        raise UserError(f"{fields['path']}: {describe(error)}.") from error
+        raise UserError(f"{fields['path']}: {describe(error, spec)}.") from error

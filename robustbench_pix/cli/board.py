@@ -7,8 +7,8 @@ from robustbench_pix.cli.options import format_option, workspace_option
 
 
 @click.command()
-@click.option("--suite", help="Only this suite.")
-@click.option("--on", "combinations", multiple=True, help="Only this TASK:IMAGES. Repeatable.")
+@click.option("--suite", metavar="NAME", help="Only this suite.")
+@click.option("--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination. Repeatable.")
 @click.option("--published", is_flag=True, help="Show what is published, even where there are runs.")
 @click.option("--measurements", is_flag=True, help="The rows behind the table: one a model, attack and strength.")
 @workspace_option
@@ -24,14 +24,15 @@ def leaderboard(
     """Show the table of the workspace's runs, else of what is published, and say which.
 
     \b
-    Examples: rbp leaderboard
-              rbp leaderboard --on digits --format csv
+    Examples:
+    $ rbp leaderboard
+    $ rbp leaderboard --on digits --format csv
     """
     from robustbench_pix.cli.tables import boards_of, select, show_board, show_measurements
 
     found = boards_of(workspace, published=published)
-    click.echo(f"{found.origin}\n" if style == "table" else found.origin, err=style != "table")
     chosen, rows = select(found, suite, combinations)
+    click.echo(f"{found.origin}\n" if style == "table" else found.origin, err=style != "table")
     if measurements:
         show_measurements(rows, style)
     else:
@@ -44,7 +45,8 @@ def publish(workspace: Workspace) -> None:
     """Write the tables of the workspace's runs into leaderboard/, beside what is published there already.
 
     \b
-    Example: rbp publish
+    Example:
+    $ rbp publish
     """
     from robustbench_pix.cli.tables import publish_runs
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from robustbench_pix import __version__
-from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.errors import UserError
 
 LIBRARIES = ("torch", "torchvision", "foolbox", "adversarial-robustness-toolbox", "numpy", "pandas", "scikit-learn")
-KINDS = {"models": "recipe", "models/tasks": "task", "attacks": "attack", "attacks/suites": "suite"}
 
 
 class Finding(NamedTuple):
@@ -32,10 +31,10 @@ def examine(workspace: Workspace, data_root: Path | None) -> list[Finding]:
         Finding("robustbench_pix", "works", __version__),
         python,
         *(_library(name) for name in LIBRARIES),
-        _attempt("import of torch", _torch),
-        _attempt("import of torchvision", _import("torchvision")),
-        _attempt("import of foolbox", _import("robustbench_pix.attacks.foolbox_", "foolbox")),
-        _attempt("import of adversarial-robustness-toolbox", _import("art.attacks.evasion")),
+        _attempt("import torch", _torch),
+        _attempt("import torchvision", _import("torchvision")),
+        _attempt("import foolbox", _import("robustbench_pix.attacks.foolbox_", "foolbox")),
+        _attempt("import art", _import("art.attacks.evasion")),
         *_catalogue(workspace),
         *_datasets(data_root),
         _attempt("workspace", lambda: _disk(workspace)),
@@ -74,15 +73,13 @@ def _torch() -> str:
 
 
 def _catalogue(workspace: Workspace) -> list[Finding]:
-    """Read every catalogue file, and find every attack that a suite names."""
+    """Read every catalogue file."""
     findings = []
-    for folder, kind in KINDS.items():
+    for kind, folder in FOLDERS.items():
         names, wrong = workspace.names(folder), []
         for name in names:
             try:
-                spec = getattr(workspace, kind)(name)
-                for attack in getattr(spec, "attacks", ()):
-                    workspace.attack(attack)
+                getattr(workspace, kind)(name)
             except UserError as error:
                 wrong.append(str(error))
         state: Literal["works", "fails"] = "fails" if wrong else "works"
@@ -101,15 +98,14 @@ def _datasets(data_root: Path | None) -> list[Finding]:
         "cifar100": "cifar-100-python",
         "natural": "natural",
     }
-    findings = [Finding("data set digits", "works", "comes with scikit-learn")]
+    findings = [
+        Finding("data root", "works" if root.is_dir() else "absent", str(root)),
+        Finding("data set digits", "works", "comes with scikit-learn"),
+    ]
     for name, folder in expected.items():
         there = (root / folder).is_dir()
-        where = root / folder
-        details = (
-            str(where) if there else f"no {where}; a run tries to download it, --data-root or RBP_DATA points elsewhere"
-        )
-        if name == "natural" and not there:
-            details = f"no {where}; put a folder of pictures there"
+        mend = "put pictures there" if name == "natural" else "a run downloads it"
+        details = f"{folder} below the data root" if there else f"no {folder} below the data root; {mend}"
         findings.append(Finding(f"data set {name}", "works" if there else "absent", details))
     return findings
 

@@ -16,7 +16,8 @@ def models(workspace: Workspace, style: str) -> None:
     """List the recipes: what each adds to training.
 
     \b
-    Example: rbp models --format markdown
+    Example:
+    $ rbp models --format markdown
     """
     rows = []
     for name in workspace.names("models"):
@@ -41,7 +42,8 @@ def attacks(workspace: Workspace, style: str) -> None:
     """List the attacks: what each may see, and what is known against its engine.
 
     \b
-    Example: rbp attacks --format json
+    Example:
+    $ rbp attacks --format json
     """
     rows = []
     for name in workspace.names("attacks"):
@@ -68,7 +70,8 @@ def suites(workspace: Workspace, style: str) -> None:
     """List the suites: versioned lists of attacks under one protocol.
 
     \b
-    Example: rbp suites
+    Example:
+    $ rbp suites
     """
     rows = []
     for name in workspace.names("attacks/suites"):
@@ -93,7 +96,8 @@ def tasks(workspace: Workspace, style: str) -> None:
     """List the tasks: data sets with their training protocols. A combination is TASK:IMAGES.
 
     \b
-    Example: rbp tasks
+    Example:
+    $ rbp tasks
     """
     rows = []
     for name in workspace.names("models/tasks"):

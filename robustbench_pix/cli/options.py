@@ -17,23 +17,28 @@ def _workspace(context: click.Context, parameter: click.Parameter, value: Path) 
 
 workspace_option = click.option(
     "--workspace",
+    metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
     callback=_workspace,
-    help="The folder with models/, attacks/, runs/ and leaderboard/.  [default: the current folder]",
+    show_default="the current folder",
+    help="The folder with models/, attacks/, runs/ and leaderboard/.",
 )
 
 format_option = click.option(
     "--format",
     "style",
+    metavar="FORMAT",
     type=click.Choice(["table", "csv", "json", "markdown"]),
     default="table",
     show_default=True,
-    help="How to write the rows.",
+    help="table, csv, json or markdown.",
 )
 
 data_root_option = click.option(
     "--data-root",
+    metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where data sets lie, in torchvision's layout.  [default: RBP_DATA, else the user's cache folder]",
+    show_default="RBP_DATA, else the user's cache folder",
+    help="Where data sets lie, in torchvision's layout.",
 )

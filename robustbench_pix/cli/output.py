@@ -82,9 +82,10 @@ def _table(columns: Sequence[str], texts: Sequence[Sequence[str]], width: int, *
 
 
 def column_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Return the width of each column so that all fit: the widest give way, but words stay whole while that is possible.
+    """Return the width of each column so that all fit into a room.
 
-    The first column holds names, which are never broken.
+    The widest give way first, to the length of their longest word while that is enough. The first column holds names,
+    which are never broken.
 
     >>> column_widths([["a name"], ["a sentence of words"], ["short"]], 25)
     [6, 14, 5]

@@ -18,26 +18,38 @@ from robustbench_pix.runs.request import (
 
 
 @click.command()
-@click.option("--suite", default=DEFAULT_SUITE, show_default=True, help="The attacks to run.")
-@click.option("--recipe", "recipes", multiple=True, default=DEFAULT_RECIPES, show_default=True, help="Repeatable.")
+@click.option("--suite", metavar="NAME", default=DEFAULT_SUITE, show_default=True, help="The attacks to run.")
 @click.option(
-    "--on", "combinations", multiple=True, default=DEFAULT_COMBINATIONS, show_default=True,
-    help="TASK:IMAGES, or TASK for TASK:TASK. Repeatable.",
+    "--recipe", "recipes", metavar="NAME", multiple=True, default=DEFAULT_RECIPES, show_default=True,
+    help="What to train with. Repeatable.",
 )  # fmt: skip
-@click.option("--seeds", default=DEFAULT_SEEDS, show_default=True, help="A count, or a list such as 4,5 (4, for one).")
-@click.option("--size", default="full", show_default=True, help="A size of the task, such as small.")
-@click.option("--colour", type=click.Choice(["gray", "rgb"]), help="Of the images.  [default: the task's]")
 @click.option(
-    "--precision", type=click.Choice(["float32", "tf32", "bfloat16"]), default="float32", show_default=True,
-    help="Arithmetic of the training; attacks are always judged in float32.",
+    "--on", "combinations", metavar="TASK:IMAGES", multiple=True, default=DEFAULT_COMBINATIONS, show_default=True,
+    help="What to train on, and the images that regularize; TASK is TASK:TASK. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--seeds", metavar="SEEDS", default=DEFAULT_SEEDS, show_default=True,
+    help="How many, or which: 3 means 0, 1, 2; 4,5 means those; 4, means 4 alone.",
+)  # fmt: skip
+@click.option("--size", metavar="NAME", default="full", show_default=True, help="A size of the task, such as small.")
+@click.option(
+    "--colour", metavar="COLOUR", type=click.Choice(["gray", "rgb"]), show_default="the task's",
+    help="gray or rgb: of the images.",
+)  # fmt: skip
+@click.option(
+    "--precision", metavar="NAME", type=click.Choice(["float32", "tf32", "bfloat16"]), default="float32",
+    show_default=True, help="float32, tf32 or bfloat16: of the training. Attacks are always judged in float32.",
 )  # fmt: skip
 @data_root_option
-@click.option("--device", help="cpu, cuda, cuda:0 or mps.  [default: cuda where there is one]")
+@click.option("--device", metavar="DEVICE", show_default="cuda where there is one", help="cpu, cuda, cuda:0 or mps.")
 @click.option(
-    "--executor", type=click.Choice(["processes", "inline"]), default="processes", show_default=True,
-    help="Where jobs run.",
+    "--executor", metavar="WHERE", type=click.Choice(["processes", "inline"]), default="processes", show_default=True,
+    help="Where jobs run: in processes of their own, or inline, one by one in this process.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: 2 on a CPU, else one a GPU]")
+@click.option(
+    "--workers", metavar="COUNT", type=click.IntRange(min=1), show_default="2 on a CPU, else one a GPU",
+    help="How many processes.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would run, how long, and how much disk; run nothing.")
 @workspace_option
 @format_option
@@ -62,9 +74,10 @@ def run(
     """Train what is missing, attack it, and show the table. What was finished before is kept.
 
     \b
-    Examples: rbp run --suite blackbox
-              rbp run --on mnist --size small --recipe unregularized --recipe thresholded
-              rbp run --suite paper --on cifar10:natural --seeds 7
+    Examples:
+    $ rbp run
+    $ rbp run --on mnist --size small --recipe unregularized --recipe thresholded
+    $ rbp run --suite paper --on cifar10:natural --seeds 7
     """
     request = Request(
         workspace=workspace,
@@ -75,19 +88,20 @@ def run(
         size=size,
         colour=colour,  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
-        data_root=data_root or _default_root(),
+        data_root=data_root.expanduser() if data_root else _default_root(),
     )
     for combination in request.combinations:
         request.task_at_size(combination.task)
 
-    from robustbench_pix.cli.running import estimate_rows, run_and_show
+    from robustbench_pix.cli.running import run_and_show
     from robustbench_pix.runs.running import Means
 
     means = Means(device, executor, workers)
     if dry_run:
         from robustbench_pix.cli.output import write_rows
+        from robustbench_pix.runs.estimate import estimate
 
-        write_rows(estimate_rows(request, means), style)
+        write_rows(estimate(request, means), style, narrow=("jobs", "count", "time", "disk", "note"))
         return
     if not run_and_show(request, means, style):
         context.exit(1)

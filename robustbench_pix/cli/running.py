@@ -2,13 +2,11 @@
 
 import sys
 from contextlib import nullcontext
-from typing import Any
 
 import rich_click as click
 from rich.console import Console
 
 from robustbench_pix.cli.tables import built, show_board
-from robustbench_pix.runs.estimate import estimate
 from robustbench_pix.runs.request import Request
 from robustbench_pix.runs.running import Means, run_request
 from robustbench_pix.runs.store import Store
@@ -30,8 +28,3 @@ def run_and_show(request: Request, means: Means, style: str) -> bool:
     leaderboard, measurements = built(rows, store)
     show_board(leaderboard, measurements, style)
     return bool(leaderboard["status"].isin(["complete", "not run"]).all())
-
-
-def estimate_rows(request: Request, means: Means) -> list[dict[str, Any]]:
-    """Return what a request would do, as rows to show."""
-    return estimate(request, means)

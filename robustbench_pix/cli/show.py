@@ -1,19 +1,16 @@
 """``rbp show NAME``: everything about one recipe, task, attack, suite, set of images or run."""
 
-import json
 from typing import Any
 
 import rich_click as click
 
 from robustbench_pix.catalogue.registries import datasets
 from robustbench_pix.catalogue.specs import CatalogueSpec, RecipeSpec, check_parameters
-from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli.options import format_option, workspace_option
-from robustbench_pix.cli.output import write_rows
-from robustbench_pix.errors import unknown
-from robustbench_pix.runs.store import SPEC, Store
-
-FOLDERS = {"recipe": "models", "task": "models/tasks", "attack": "attacks", "suite": "attacks/suites"}
+from robustbench_pix.cli.output import write_fields
+from robustbench_pix.errors import UserError, nearest
+from robustbench_pix.runs.store import Store
 
 IMAGES = {
     "digits": "all 1,097 training images of scikit-learn's digits, 8x8",
@@ -33,8 +30,9 @@ def show(name: str, workspace: Workspace, style: str) -> None:
     """Show a recipe, task, attack, suite, set of images, or a run folder by its name.
 
     \b
-    Examples: rbp show thresholded
-              rbp show train-0123456789abcdef
+    Examples:
+    $ rbp show thresholded
+    $ rbp show train-0123456789abcdef
     """
     rows = [
         row
@@ -43,45 +41,49 @@ def show(name: str, workspace: Workspace, style: str) -> None:
         for row in _entry(kind, getattr(workspace, kind)(name))
     ]
     if name in datasets.names():
-        rows.append({"kind": "images", "field": "what they are", "value": IMAGES.get(name, "registered by a package")})
+        rows += _rows("images", {"name": name, "content": IMAGES.get(name, "registered by a package")})
     store = Store(workspace.runs)
     run = name.rstrip("/").rpartition("/")[2]
-    if (store.folder(run) / SPEC).is_file():
-        rows += _run(run, store)
+    if run.startswith(("train-", "attack-")) and store.has(run):
+        rows += _rows("run", _run(run, store))
     if not rows:
         known = {known for folder in FOLDERS.values() for known in workspace.names(folder)} | set(datasets.names())
-        raise unknown(
-            "recipe, task, attack, suite, images or run", name, known, list_with="rbp models, attacks, suites or tasks"
+        raise UserError(
+            f"There is no recipe, task, attack, suite, set of images or run named {name!r}.{nearest(name, known)} "
+            "(rbp models, attacks, suites and tasks list them.)"
         )
-    write_rows(rows, style)
+    write_fields(rows, style)
 
 
 def _entry(kind: str, spec: CatalogueSpec) -> list[dict[str, Any]]:
-    """Return one row a field, nested fields spelled with dots; a recipe's defaults and tuning are filled in."""
+    """Return one row a field; a recipe's defaults and tuning are filled in."""
     fields = spec.model_dump(mode="json")
     if isinstance(spec, RecipeSpec):
         fields["parameters"] = check_parameters(spec.regularizer, spec.parameters)
         fields["tuned"] = {f"{t.task}:{t.images}": t.parameters for t in spec.tuned}
+    return _rows(kind, fields)
+
+
+def _rows(kind: str, fields: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:
+    """Return one row a field, nested fields spelled with dots."""
     rows = []
     for field, value in fields.items():
         if isinstance(value, dict):
-            rows += [{"kind": kind, "field": f"{field}.{key}", "value": _text(inner)} for key, inner in value.items()]
+            rows += _rows(kind, value, f"{prefix}{field}.")
         else:
-            rows.append({"kind": kind, "field": field, "value": _text(value)})
+            rows.append({"kind": kind, "field": f"{prefix}{field}", "value": value})
     return rows
 
 
-def _run(name: str, store: Store) -> list[dict[str, Any]]:
-    spec = store.spec(name)
+def _run(name: str, store: Store) -> dict[str, Any]:
     damage = store.damage(name)
     facts = {
-        "title": spec["context"]["title"],
-        "state": f"damaged: {damage}" if damage else "whole",
-        **{key: spec[key] for key in ("version", "torch", "device", "processor", "seconds")},
-        **{f"identity.{key}": value for key, value in spec["identity"].items()},
+        "name": name,
+        "state": f"damaged: {damage}; the command that made it makes it again" if damage else "whole",
     }
-    return [{"kind": "run", "field": key, "value": _text(value)} for key, value in facts.items()]
-
-
-def _text(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, (dict, list)) else value
+    try:
+        spec = store.spec(name)
+        about = {key: spec[key] for key in ("version", "torch", "device", "processor", "seconds")}
+        return {**facts, "title": spec["context"]["title"], **about, "identity": spec["identity"]}
+    except (OSError, ValueError, KeyError):
+        return facts

@@ -15,13 +15,15 @@ from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, r
 from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board, costs
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
-from robustbench_pix.results.frames import leaderboard_columns
+from robustbench_pix.results.columns import MEASUREMENTS, Column
+from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
+from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
 from robustbench_pix.runs.store import Store
 
 PIPED_WIDTH = 100
+FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
 
 
 class Found(NamedTuple):
@@ -89,39 +91,44 @@ def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str
 
 
 def show_measurements(measurements: pd.DataFrame, style: str) -> None:
-    """Write measurements to standard output."""
-    _write(measurements, MEASUREMENTS, style)
+    """Write measurements to standard output; a table has the facts, and of the block's columns those that differ."""
+    if style == "table":
+        blocks = [name for name in BLOCK if measurements[name].nunique() > 1]
+        _write(measurements, tuple(column for column in MEASUREMENTS if column.name in (*blocks, *FACTS)), style)
+    else:
+        _write(measurements, MEASUREMENTS, style)
 
 
 def publish_runs(workspace: Workspace) -> list[Path]:
     """Publish the workspace's runs beside what is published there already, and return the files written.
 
+    Gains, ranks and everything else that compares are made anew over all recipes of a block.
+
     Raises:
-        UserError: there are no runs, or the folder cannot be written.
+        UserError: there are no runs, rows were published under another protocol, or the folder cannot be written.
     """
     store = Store(workspace.runs)
     rows = saved_rows(store)
     if not rows:
         raise UserError(f"There are no runs in {workspace.runs} to publish; begin with rbp run.")
-    leaderboard, measurements = built(rows, store)
+    measurements, lines = board(rows, store)
     spent = costs(rows, store)
     earlier = read_published(workspace.published)
     if earlier is not None:
-        measurements, leaderboard = merge(earlier[0], measurements), merge(earlier[1], leaderboard)
+        refuse_other_protocols(earlier[0], measurements, workspace.published)
+        lines = merge(asked_rows(earlier[1], earlier[0]), typed(lines, ROWS))
+        measurements = merge(earlier[0], measurements)
         spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
-    return publish(
-        workspace.published,
-        measurements=measurements.reindex(columns=names(MEASUREMENTS)),
-        leaderboard=leaderboard,
-        costs=spent.reindex(columns=names(COSTS)),
-    )
+    measurements = as_published(measurements, MEASUREMENTS)
+    leaderboard = build_leaderboard(measurements, lines)
+    return publish(workspace.published, measurements=measurements, leaderboard=leaderboard, costs=spent)
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:
     if style == "csv":
         sys.stdout.write(to_csv_text(table, columns))
     else:
-        present = table[[column.name for column in columns]].astype(object)
+        present = as_published(table, columns).astype(object)
         records = present.where(present.notna(), None).to_dict("records")
         write_rows([{str(key): value for key, value in record.items()} for record in records], style)
 

@@ -35,18 +35,25 @@ def init(folder: Path) -> None:
     """Begin a workspace: a recipe with a regularizer of your own, ready to run.
 
     \b
-    Example: rbp init my-study && cd my-study && rbp run --recipe unregularized --recipe ours
+    Example:
+    $ rbp init my-study
+    $ cd my-study
+    $ rbp run --recipe unregularized --recipe ours
     """
     files = {folder / "models" / "ours.py": REGULARIZER_TEMPLATE, folder / "models" / "ours.toml": RECIPE_TEMPLATE}
     present = [str(path) for path in files if path.exists()]
     if present:
         raise UserError(f"{', '.join(present)} exists already; nothing was written. Give another folder.")
-    for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        click.echo(f"wrote {path}")
-    (folder / "attacks").mkdir(exist_ok=True)
-    click.echo("Next: rbp run --recipe unregularized --recipe ours")
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            click.echo(f"wrote {path}")
+        (folder / "attacks").mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Could not write to {folder}: {error.strerror}; give another folder.") from error
+    go_there = "" if folder == Path() else f"cd {folder} && "
+    click.echo(f"Next: {go_there}rbp run --recipe unregularized --recipe ours")
 
 
 @click.command()
@@ -58,7 +65,8 @@ def doctor(context: click.Context, data_root: Path | None, workspace: Workspace,
     """Check this machine and this workspace: libraries, devices, data, catalogue, disk. Exits with 1 if one fails.
 
     \b
-    Example: rbp doctor
+    Example:
+    $ rbp doctor
     """
     from robustbench_pix.cli.examination import examine
     from robustbench_pix.cli.output import write_rows
@@ -77,7 +85,8 @@ def clean(unused: bool, dry_run: bool, workspace: Workspace) -> None:
     """Remove what interrupted runs left behind, and damaged run folders.
 
     \b
-    Example: rbp clean --unused --dry-run
+    Example:
+    $ rbp clean --unused --dry-run
     """
     from robustbench_pix.runs.tidying import removable, remove
 

@@ -8,12 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_pix.attacks.access import REPORTED_CHECKPOINTS, Ledger, Oracle
-from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
+from robustbench_pix.attacks.base import (
+    FixedStrengthAttack,
+    ImageKey,
+    MinimalDistanceAttack,
+    Target,
+    attacked_module,
+)
 from robustbench_pix.attacks.starts import find_starts
 from robustbench_pix.catalogue.specs import EvaluationSpec
-from robustbench_pix.evaluation.judging import Verdict, judge
+from robustbench_pix.evaluation.judging import Verdict, accept, judge
 
 Block = dict[str, np.ndarray]
+
+BEYOND_BOUNDARY = 1e-3
+"""How much further away a perturbed image is tried that may lie on the decision boundary to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class Case:
 class Subject:
     """The attacked model, the source model of a transfer attack, and the test images with the model's clean decisions.
 
-    Images are float32 in [0, 1], (N, C, H, W); labels and clean decisions int64 (N,); all on the device.
+    Images are float32 in [0, 1], (N, C, H, W); labels, clean decisions and ``asked``, the decisions of the model that
+    the attacker asks, int64 (N,); all on the device.
     """
 
     network: nn.Module
@@ -46,6 +56,7 @@ class Subject:
     images: Tensor
     labels: Tensor
     clean: Tensor
+    asked: Tensor
     device: str
 
 
@@ -68,10 +79,13 @@ class Batch:
         results: Iterator[Tensor] = iter(())
         if len(self.rows):
             keys = self._keys(self.rows)
-            results = iter(attack.perturb(self._target(ledger), images, labels, self.case.strengths, keys))
+            given = images.clone(), labels.clone()
+            results = iter(attack.perturb(self._target(ledger), *given, self.case.strengths, keys))
         for strength in self.case.strengths:
             asked_before = ledger.queries.clone()
-            verdict = self._judged(images, next(results), strength) if len(self.rows) else self._nothing()
+            verdict = self._nothing()
+            if len(self.rows):
+                verdict = self._judged(images, accept(next(results, None), images), strength)
             prediction = self._spread(verdict.prediction, self.clean)
             correct = prediction == self.labels
             if self.case.protocol == "strict":
@@ -93,8 +107,8 @@ class Batch:
         ledger = Ledger(images, labels)
         verdict = self._nothing()
         if len(self.rows):
-            verdict = self._judged(images, self._minimize(attack, ledger, images, labels), None)
-        found = ~verdict.failed & (verdict.prediction != labels)
+            verdict = self._nearest(ledger, self._minimize(attack, ledger, images, labels))
+        found = _found(verdict, labels)
         failed = self._spread(~found)
         block = self._block(
             float("nan"),
@@ -112,25 +126,51 @@ class Batch:
         block["checkpoint_l2"] = _array(self._spread(checkpoint_l2), np.float32)
         yield block
 
+    def _nearest(self, ledger: Ledger, returned: Tensor) -> Verdict:
+        """Judge the images that an attack returned and the nearest it asked about, and keep the nearer adversarial.
+
+        Some engines return another image than the best they found. And a converged one ends on the boundary to the last
+        bit, where rounding decides, which depends on the batch: so both are also judged a thousandth further away.
+        """
+        images, labels = ledger.images, ledger.labels
+        verdict = self._judged(images, returned, None)
+        broken = verdict.failed
+        for candidate in (ledger.nearest, _beyond(images, returned), _beyond(images, ledger.nearest)):
+            other = self._judged(images, candidate, None)
+            nearer = other.linf < verdict.linf if self.case.strength_kind == "linf" else other.l2 < verdict.l2
+            better = _found(other, labels) & (nearer | ~_found(verdict, labels)) & ~broken
+            verdict = Verdict(*(torch.where(better, new, old) for new, old in zip(other, verdict, strict=True)))
+        return verdict
+
     def _minimize(self, attack: MinimalDistanceAttack, ledger: Ledger, images: Tensor, labels: Tensor) -> Tensor:
         """Return the attack's images; an image without a starting point is returned as it was, which is no success."""
         target, keys = self._target(ledger), self._keys(self.rows)
-        if not attack.needs_starts or target.oracle is None:
-            return attack.minimize(target, images, labels, None, keys)
-        directions = self.case.evaluation.start_directions
-        starts, found = find_starts(target.oracle, images, labels, keys, self.subject.images, directions=directions)
+        if not attack.needs_starts:
+            return accept(attack.minimize(target, images.clone(), labels.clone(), None, keys), images)
+        subject, directions = self.subject, self.case.evaluation.start_directions
+        starts, found = find_starts(
+            attacked_module(target), images, labels, keys, subject.images, subject.asked, directions=directions
+        )
         adversarial = images.clone()
         kept = ledger.under_attack = found.nonzero().flatten()
         if len(kept):
             kept_keys = [keys[row] for row in kept.tolist()]
-            adversarial[kept] = attack.minimize(target, images[kept], labels[kept], starts[kept], kept_keys)
+            returned = attack.minimize(target, images[kept], labels[kept], starts[kept], kept_keys)
+            adversarial[kept] = accept(returned, images[kept])
         return adversarial
 
     def _target(self, ledger: Ledger) -> Target:
         case = self.case
         oracle = Oracle(self.subject.network, case.access, ledger) if case.asks_model else None
-        norm = case.strength_kind if case.strength_kind in ("l2", "linf") else "l2"
-        return Target(oracle, self.subject.source, case.classes, norm, "image" if case.protocol == "paper" else "unit")
+        source = self.subject.source
+        return Target(
+            oracle=oracle,
+            source=None if source is None else Oracle(source, "gradients", ledger=None),
+            classes=case.classes,
+            norm=case.strength_kind if case.strength_kind in ("l2", "linf") else "l2",
+            clamp="image" if case.protocol == "paper" else "unit",
+            batch=self.keys[0],
+        )
 
     def _judged(self, images: Tensor, perturbed: Tensor, radius: float | None) -> Verdict:
         subject = self.subject
@@ -170,6 +210,14 @@ COLUMN_TYPES: dict[str, type[np.generic]] = {
     "linf": np.float32,
     "queries": np.int32,
 }
+
+
+def _found(verdict: Verdict, labels: Tensor) -> Tensor:
+    return ~verdict.failed & (verdict.prediction != labels)
+
+
+def _beyond(images: Tensor, perturbed: Tensor) -> Tensor:
+    return (images + (1 + BEYOND_BOUNDARY) * (perturbed - images)).clamp(0, 1)
 
 
 def _array(values: Tensor, kind: type[np.generic]) -> np.ndarray:

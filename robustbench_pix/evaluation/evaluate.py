@@ -12,7 +12,10 @@ from robustbench_pix.attacks.base import Attack, FixedStrengthAttack
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.evaluation.batch import Batch, Block, Case, Subject
 from robustbench_pix.evaluation.judging import judge_batch, predict
-from robustbench_pix.randomness import stream
+from robustbench_pix.randomness import global_streams, stream
+
+GRADIENT_BATCH = 256
+"""Images of which an attack of ours may take gradients at once; a matter of memory."""
 
 
 def attacked_indices(task: str, images: int, wanted: int | None) -> np.ndarray:
@@ -53,12 +56,15 @@ def evaluate(
         for model in (network, source):
             if model is not None:
                 stack.enter_context(guarded(model))
-        stack.enter_context(arithmetic(device, "float32"))
-        subject = Subject(network, source, images, labels, predict(network, images, device=device), device)
+        stack.enter_context(arithmetic("float32"))
+        clean = predict(network, images, device=device)
+        asked = clean if source is None else predict(source, images, device=device)
+        subject = Subject(network, source, images, labels, clean, asked, device)
         rounds = [(repetition, batch) for repetition in range(case.evaluation.repetitions) for batch in batches]
         for done, (repetition, numbers) in enumerate(rounds, start=1):
             batch = Batch(subject, case, numbers, repetition)
-            blocks += batch.fixed(attack) if isinstance(attack, FixedStrengthAttack) else batch.minimal(attack)
+            with global_streams("attack", *batch.keys[0].parts):
+                blocks += batch.fixed(attack) if isinstance(attack, FixedStrengthAttack) else batch.minimal(attack)
             progress(done / len(rounds))
     return pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
 
@@ -67,4 +73,6 @@ def _batch_size(attack: Attack, case: Case, device: str) -> int:
     """Return how many images an attack is given: part of the numbers for an engine, a matter of speed for our own."""
     if attack.one_by_one:
         return 1
-    return case.evaluation.batch_size if attack.batch_dependent else judge_batch(device)
+    if attack.batch_dependent:
+        return case.evaluation.batch_size
+    return judge_batch(device) if case.access == "none" else min(judge_batch(device), GRADIENT_BATCH)

@@ -6,9 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_pix.devices import arithmetic
+from robustbench_pix.errors import JobFailedError
 
 BOUNDS_TOLERANCE = 1e-4
-RADIUS_TOLERANCE = 1e-4
+RADIUS_TOLERANCE = 1e-6
+RADIUS_TOLERANCE_SHARE = 1e-4
+"""A radius may be exceeded by the sum of both: rounding, and never a visible part of a small radius."""
 
 
 class Verdict(NamedTuple):
@@ -28,9 +31,21 @@ def judge_batch(device: str) -> int:
 @torch.no_grad()
 def predict(network: nn.Module, images: Tensor, *, device: str) -> Tensor:
     """Return the predicted classes, int64 (N,), by a float32 forward pass without TF32; the caller sets eval mode."""
-    with arithmetic(device, "float32"):
+    with arithmetic("float32"):
         parts = [network(batch).argmax(dim=1) for batch in images.split(judge_batch(device))]
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=images.device)
+
+
+def accept(returned: Tensor | None, images: Tensor) -> Tensor:
+    """Return what an attack returned for images, detached, of their type and on their device.
+
+    Raises:
+        JobFailedError: it is not one image for each image.
+    """
+    if returned is None or returned.shape != images.shape:
+        what = "nothing" if returned is None else f"the shape {tuple(returned.shape)}"
+        raise JobFailedError(f"the attack returned {what} for images of the shape {tuple(images.shape)}")
+    return returned.detach().to(images)
 
 
 def judge(
@@ -47,7 +62,8 @@ def judge(
     perturbed = torch.where(failed[:, None, None, None], clean, perturbed.clamp(0, 1))
     l2, linf = _norms(perturbed - clean)
     if radius is not None and norm in ("l2", "linf"):
-        too_far = (l2 if norm == "l2" else linf) > radius + RADIUS_TOLERANCE
+        allowed = radius + RADIUS_TOLERANCE + RADIUS_TOLERANCE_SHARE * radius
+        too_far = (l2 if norm == "l2" else linf) > allowed
         failed = failed | too_far
         perturbed = torch.where(too_far[:, None, None, None], clean, perturbed)
         l2, linf = _norms(perturbed - clean)

@@ -102,7 +102,8 @@ def flowing(facts: Iterable[str], width: int) -> str:
 
 def _test_images(measured: pd.DataFrame) -> str:
     """Return how many images were judged, with the attacks that judged fewer."""
-    counts = measured.groupby("attack", sort=False)["n"].max()
+    images = measured["n"] // measured["repetitions"]
+    counts = images.groupby(measured["attack"], sort=False).max()
     fewer = [f"{attack} {count:,}" for attack, count in counts.items() if count < counts.max()]
     return f"{counts.max():,} test images" + (f" ({', '.join(fewer)})" if fewer else "")
 

@@ -1,5 +1,6 @@
 """The neural target (Li et al. 2019): similarities of neural responses, read from a file that the user supplies."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ def neural_similarity(parameters: SimilarityParameters, folder: Path | None, ima
     """Return (images, images) float64, NaN for pairs of which the file says nothing.
 
     Raises:
-        UserError: the file is absent, has the wrong shape, is not symmetric, or holds NaN or values outside [-1, 1].
+        UserError: a file is absent or has the wrong shape, the matrix is not symmetric, or holds NaN or values outside
+            [-1, 1].
     """
     named = parameters.similarity or parameters.responses
     path = _path(str(named), folder)
@@ -49,10 +51,10 @@ def neural_similarity(parameters: SimilarityParameters, folder: Path | None, ima
                 f"{path}: responses must be finite numbers of shape (images, neurons), not {responses.shape}."
             )
         reliability = tensors.get("reliability")
-        if reliability is not None and reliability.shape != responses.shape[1:]:
-            raise UserError(f"{path}: reliability must have one value a neuron, ({responses.shape[1]},).")
-        weights = None if reliability is None else torch.from_numpy(reliability)
-        similarity = response_similarity(torch.from_numpy(responses), weights)
+        if reliability is not None and (reliability.shape != responses.shape[1:] or not np.isfinite(reliability).all()):
+            raise UserError(f"{path}: reliability must have one finite value a neuron, ({responses.shape[1]},).")
+        weights = None if reliability is None else torch.from_numpy(reliability.astype(np.float64))
+        similarity = response_similarity(torch.from_numpy(responses.astype(np.float64)), weights)
     order = _order(str(parameters.order), folder, len(similarity), images, path)
     full = torch.full((images, images), torch.nan, dtype=torch.float64)
     full[order[:, None], order[None, :]] = similarity
@@ -61,9 +63,18 @@ def neural_similarity(parameters: SimilarityParameters, folder: Path | None, ima
 
 def file_digest(parameters: SimilarityParameters, folder: Path | None) -> str:
     """Return a digest of the content of every file that the parameters name."""
-    named = [parameters.similarity, parameters.responses, parameters.order]
-    paths = [_path(name, folder) for name in named if name and name != "prepared"]
-    return digest([digest(path.read_bytes().hex()) for path in paths])
+    named = {field: getattr(parameters, field) for field in ("similarity", "responses", "order")}
+    contents = {
+        field: name if name == "prepared" else _content_digest(_path(name, folder))
+        for field, name in named.items()
+        if name
+    }
+    return digest(contents)
+
+
+def _content_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _path(name: str, folder: Path | None) -> Path:
@@ -75,14 +86,16 @@ def _path(name: str, folder: Path | None) -> Path:
 
 def _tensors(path: Path, wanted: str) -> dict[str, np.ndarray]:
     try:
-        if path.suffix == ".npy":
-            return {wanted: np.load(path, allow_pickle=False)}
-        tensors = load_file(path)
+        tensors = {wanted: np.load(path, allow_pickle=False)} if path.suffix == ".npy" else load_file(path)
     except Exception as error:
         raise UserError(f"{path} could not be read as .npy or .safetensors: {error}.") from error
     if wanted not in tensors:
         raise UserError(f"{path} holds no tensor {wanted!r}, only {', '.join(sorted(tensors)) or 'nothing'}.")
-    return tensors
+    needed = {name: tensors[name] for name in (wanted, "reliability") if name in tensors}
+    for name, values in needed.items():
+        if values.dtype.kind not in "fiu" or values.size == 0:
+            raise UserError(f"{path}: {name} must hold real numbers, not {values.size} of type {values.dtype}.")
+    return needed
 
 
 def _checked_similarity(values: np.ndarray, path: Path) -> Tensor:
@@ -106,7 +119,7 @@ def _order(order: str, folder: Path | None, rows: int, images: int, path: Path) 
                 f"{path} has {rows} rows, but there are {images} regularization images in the prepared order."
             )
         return torch.arange(images)
-    numbers = np.load(_path(order, folder), allow_pickle=False)
+    numbers = _tensors(_path(order, folder), "order")["order"]
     valid = numbers.shape == (rows,) and numbers.dtype.kind in "iu" and len(np.unique(numbers)) == rows
     if not valid or numbers.min() < 0 or numbers.max() >= images:
         raise UserError(

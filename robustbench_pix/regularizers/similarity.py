@@ -13,6 +13,9 @@ from torch.nn import functional
 
 EPSILON = 1e-5
 
+ROUNDING = 1e-12
+"""A centred image whose norm is below this share of the largest image's is the mean but for rounding."""
+
 
 def pixel_similarity(images: Tensor) -> Tensor:
     """Return the cosine similarities of images after subtracting their mean image.
@@ -29,9 +32,10 @@ def pixel_similarity(images: Tensor) -> Tensor:
     """
     flat = images.to(torch.float64)
     flat = (flat.mean(dim=1) if flat.ndim == 4 else flat).flatten(1)
+    smallest = ROUNDING * flat.norm(dim=1).max().clamp_min(torch.finfo(torch.float64).tiny)
     flat = flat - flat.mean(dim=0)
     norms = flat.norm(dim=1, keepdim=True)
-    unit = torch.where(norms > 0, flat / norms.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
+    unit = torch.where(norms > smallest, flat / norms.clamp_min(smallest), 0.0)
     return (unit @ unit.T).clamp(-1.0, 1.0)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
 from robustbench_pix.regularizers.neural import neural_similarity
 from robustbench_pix.regularizers.pairs import condensed
@@ -35,6 +36,8 @@ def build_target(images: Tensor, parameters: SimilarityParameters, *, seed: int,
         target = Target(torch.zeros(len(images) * (len(images) - 1) // 2), None)
     else:
         target = _pixel_target(condensed(pixel_similarity(images)), parameters)
+    if target.allowed is not None and len(target.allowed) == 0:
+        raise UserError(f"The target {parameters.target!r} leaves no pair of the {len(images)} images to draw.")
     return _shuffled(target, seed) if parameters.shuffled else target
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, ROBUSTNESS_PREFIX
+from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, RETAINED_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK, KEY, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.statistics import sign_flip_p_value, student_interval, wilson_interval
 
@@ -79,7 +79,8 @@ def _recipe(asked: Any, within: pd.DataFrame, distances: set[str]) -> _Recipe:
     distance = _by_seed(alone, "median_squared_l2_per_pixel", seeds, [name for name in attacks if name in distances])
     starts = curves[curves["strength"] == 0]
     place = starts["attack"].map(attacks.index)
-    starts = starts.assign(place=place).sort_values(["n", "place"], ascending=[False, True])
+    once = {name: starts[name] // starts["repetitions"] for name in ("correct", "n")}
+    starts = starts.assign(place=place, **once).sort_values(["n", "place"], ascending=[False, True])
     clean = starts.drop_duplicates("seed").set_index("seed")[["correct", "n"]].sort_index()
     scores = robustness.dropna().mean(axis="columns").dropna()
     return _Recipe(asked, robustness, distance, clean, scores, *_state(asked, taken, attacks, seeds))
@@ -136,6 +137,8 @@ def _own_numbers(recipe: _Recipe) -> dict[str, Any]:
     row |= {"seeds": None if recipe.status == "not run" else len(seeds)}
     row |= {"seed_list": ",".join(map(str, seeds)), "score": _mean(recipe.scores.to_numpy(float))}
     row |= {f"{ROBUSTNESS_PREFIX}{attack}": mean for attack, mean in recipe.robustness.loc[shown].mean().items()}
+    retained = recipe.robustness.loc[clean.index].div(accuracies, axis="index")
+    row |= {f"{RETAINED_PREFIX}{attack}": mean for attack, mean in retained.mean().items()}
     row |= {f"{DISTANCE_PREFIX}{attack}": mean for attack, mean in recipe.distance.loc[shown].mean().items()}
     if len(seeds) > 1:
         row["interval"] = "Student's t over seeds"

@@ -17,7 +17,10 @@ def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     for row in rows:
         reasons = []
         for cell in row["cells"]:
-            if store.has(cell["run"]):
+            damage = store.damage(cell["run"]) if store.has(cell["run"]) else None
+            if damage:
+                reasons.append(f"{cell['run']} is damaged ({damage}); run it again")
+            elif store.has(cell["run"]):
                 measurements += _measured(row["facts"], cell, store)
             elif cell["run"] in row["failed"]:
                 reasons.append(row["failed"][cell["run"]])
@@ -27,10 +30,11 @@ def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def costs(rows: Rows, store: Store) -> pd.DataFrame:
     """Return what the runs behind rows cost, each run once."""
-    runs = dict.fromkeys(name for row in rows for cell in row["cells"] for name in (cell["model"], cell["run"]))
+    attacks = [cell["run"] for row in rows for cell in row["cells"] if store.damage(cell["run"]) is None]
+    runs = dict.fromkeys(name for attack in attacks for name in (*store.spec(attack)["needs"], attack))
     lines = []
     for name in runs:
-        if store.has(name):
+        if store.damage(name) is None:
             spec = store.spec(name)
             kind, _, identifier = name.partition("-")
             what = spec["context"]["title"]

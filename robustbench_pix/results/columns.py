@@ -36,6 +36,7 @@ MEASUREMENTS = (
     ),
     Column("strength", "number", "How hard; 0 is the clean accuracy; empty where an attack reports a distance only"),
     Column("n", "integer", "Images judged, times repetitions"),
+    Column("repetitions", "integer", "How often each image was attacked anew"),
     Column("correct", "integer", "How many of them were classified correctly"),
     Column(
         "failed", "integer", "Images on which the attack failed (nothing found, or out of bounds); they stay correct"
@@ -90,6 +91,9 @@ LEADERBOARD = (
 
 ROBUSTNESS_PREFIX = "robustness_"
 """Then one column an attack: the normalized area under the accuracy; the clean accuracy, if nothing is lost."""
+
+RETAINED_PREFIX = "retained_"
+"""Then, for the same attacks, robustness divided by the clean accuracy of the same model, mean over seeds."""
 
 DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""

@@ -10,6 +10,7 @@ from robustbench_pix.results.columns import (
     DISTANCE_PREFIX,
     LEADERBOARD,
     MEASUREMENTS,
+    RETAINED_PREFIX,
     ROBUSTNESS_PREFIX,
     Column,
     names,
@@ -36,10 +37,12 @@ def leaderboard_columns(found: Iterable[str]) -> tuple[Column, ...]:
     """Return the declared columns of a leaderboard, then the robustness and the distance columns among those found."""
     found = list(found)
     robustness = "Normalized area under the accuracy under this attack; the clean accuracy if nothing is lost"
+    retained = "Robustness under this attack divided by the clean accuracy, mean over seeds"
     distance = "Median squared L2 norm per entry that this attack needed, mean over seeds; not part of the score"
     return (
         *LEADERBOARD,
         *(Column(name, "number", robustness) for name in found if name.startswith(ROBUSTNESS_PREFIX)),
+        *(Column(name, "number", retained) for name in found if name.startswith(RETAINED_PREFIX)),
         *(Column(name, "number", distance) for name in found if name.startswith(DISTANCE_PREFIX)),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
+from robustbench_pix.attacks.engines import KNOWN_DEFECTS
 from robustbench_pix.identity import digest
 
 FAILED_SHARE = 0.01
@@ -30,6 +30,7 @@ def measure(examples: pd.DataFrame, spec: dict[str, Any]) -> list[dict[str, Any]
         "strength_kind": attack["strength"],
         "attack_id": digest(spec["identity"]),
         "attack_hash": digest(attack),
+        "repetitions": attack["evaluation"]["repetitions"],
         "version": spec["version"],
         "torch": spec["torch"],
         "device": spec["device"],
@@ -38,8 +39,9 @@ def measure(examples: pd.DataFrame, spec: dict[str, Any]) -> list[dict[str, Any]
     examples = examples.assign(clean_correct=examples["label"] == examples["clean_prediction"])
     minimal = "checkpoint_l2" in examples
     rows = (_minimal if minimal else _fixed)(examples, attack, entries, strict)
-    flags = "; ".join(_flags(examples, attack["attack"], minimal, strict))
-    return [{**shared, **row, "flags": flags} for row in rows]
+    counted = examples[examples["clean_correct"]] if strict else examples
+    flags = ["depends on batch"] * spec["context"]["batch_dependent"] + _flags(examples, counted, attack["attack"])
+    return [{**shared, **row, "flags": "; ".join(flags)} for row in rows]
 
 
 def _fixed(examples: pd.DataFrame, attack: dict[str, Any], entries: int, strict: bool) -> list[dict[str, Any]]:
@@ -103,29 +105,27 @@ def _distances(part: pd.DataFrame, entries: int) -> dict[str, float]:
     }
 
 
-def _flags(examples: pd.DataFrame, reference: str, minimal: bool, strict: bool) -> list[str]:
+def _flags(examples: pd.DataFrame, counted: pd.DataFrame, reference: str) -> list[str]:
     flags = []
-    if engine_of(reference) == "foolbox":
-        flags.append("depends on batch")
     if reference in KNOWN_DEFECTS:
         flags.append(KNOWN_DEFECTS[reference].reason)
     failed = examples["failed"].mean()
     if failed > FAILED_SHARE:
         flags.append(f"failed on {failed:.0%}")
-    if minimal and not _converged(examples[examples["clean_correct"]] if strict else examples):
+    if "checkpoint_l2" in examples and not _converged(counted):
         flags.append("not converged")
     return flags
 
 
 def _converged(examples: pd.DataFrame) -> bool:
     """Return whether the median distance fell by at most CONVERGED_DROP over the last doubling of the queries."""
-    if examples.empty:
+    asked, asked_then = examples["queries"].mean(), examples["checkpoint_queries"].mean()
+    if examples.empty or asked <= asked_then:
         return True
     now, then = np.median(examples["l2"]), np.median(examples["checkpoint_l2"])
-    doublings = math.log2(examples["queries"].mean() / examples["checkpoint_queries"].mean())
-    if not np.isfinite(then) or doublings <= 0:
+    if not np.isfinite(then):
         return False
-    return bool((now / then) ** (1 / doublings) >= 1 - CONVERGED_DROP)
+    return bool((now / then) ** (1 / math.log2(asked / asked_then)) >= 1 - CONVERGED_DROP)
 
 
 def _median(values: pd.Series) -> float:

@@ -20,7 +20,7 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         raise UserError(f"The task {job.identity['task']} has no test images to attack.")
     limit = job.identity["test_images"]
     wanted = job.identity["attack"]
-    model, *source = (trained_network(store, name, data).to(device) for name in job.needs)
+    model, *source = (trained_network(store, name).to(device) for name in job.needs)
     evaluation = EvaluationSpec(**wanted["evaluation"])
     case = Case(
         task=job.identity["task"],

@@ -1,6 +1,11 @@
-"""What a request would do before it is done: jobs, time and disk. Time comes from earlier runs, else from a trial."""
+"""What a request would do before it is done: jobs, time and disk.
+
+Time is that of the same work in an earlier run of this workspace, else that of a trial of the network on one thread.
+"""
 
 import time
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -8,108 +13,160 @@ from torch.nn import functional
 
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.devices import resolve_device, worker_devices
-from robustbench_pix.identity import digest
+from robustbench_pix.identity import canonical_json, digest
 from robustbench_pix.regularizers.base import DEFAULT_PAIRS
 from robustbench_pix.runs.jobs import Job, load
-from robustbench_pix.runs.planning import make_plan
+from robustbench_pix.runs.planning import Plan, make_plan
 from robustbench_pix.runs.request import Request
 from robustbench_pix.runs.running import Means
 from robustbench_pix.runs.scheduling import missing_jobs
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.training_job import network_of
 
-BYTES_PER_EXAMPLE = 40
+BYTES_OF_AN_EXAMPLE = 8
+"""Of one row of examples.parquet, compressed."""
+
+QUERIES_OF_A_STEP = {"foolbox:BoundaryAttack": 1.11, "foolbox:HopSkipJumpAttack": 540, "art:HopSkipJump": 240}
+"""Queries of an image for each ``steps`` or ``max_iter`` of attacks of minimal distance, as measured."""
+
 TRIAL_IMAGES = 16
 
 
 def estimate(request: Request, means: Means) -> list[dict[str, Any]]:
-    """Return one row a kind of job, and the sum: how many, how long in all, how much disk.
+    """Return one row for each kind of job and one for all: count, time and disk in words and in numbers.
 
-    Trainings that resemble an earlier run of this workspace take its time; others that of a trial step. Attacks take
-    that of the same attack on the same task; attacks that were never run say so.
+    ``seconds`` is the time of all workers together, side by side. Attacks of which nothing is known are counted in
+    ``note`` and not in the time.
     """
     device = resolve_device(means.device)
-    devices = worker_devices(device, means.workers)
+    workers = worker_devices(device, means.workers)
     plan, store = make_plan(request), Store(request.workspace.runs)
-    missing = (
-        missing_jobs(plan.jobs.values(), store, report=lambda text: None)
-        if store.root.is_dir()
-        else list(plan.jobs.values())
-    )
     known = _earlier_seconds(store)
+    trial = cache(lambda key: _trial(trainings[key], workers[0]))
+    trainings: dict[str, Job] = {}
     groups: dict[str, list[tuple[float | None, float]]] = {}
-    for job in missing:
-        name = "train" if job.kind == "train" else f"attack: {job.context['attack']}"
-        groups.setdefault(name, []).append((_seconds(job, known, devices[0]), _megabytes(job)))
-    rows = [_row(name, costs, len(devices)) for name, costs in groups.items()]
-    everything = [cost for costs in groups.values() for cost in costs]
-    return [*rows, _row("all", everything, len(devices))]
+    for job in missing_jobs(plan.jobs.values(), store, report=lambda text: None, remove=False):
+        training = _training_of(job, plan)
+        key = canonical_json(training.identity["task"])
+        trainings.setdefault(key, training)
+        seconds = known.get(_work(job)) or _seconds(job, training, lambda key=key: trial(key))  # type: ignore[misc]
+        group = "train" if job.kind == "train" else job.context["attack"]
+        groups.setdefault(group, []).append((seconds, _bytes(job)))
+    rows = [_row(group, costs, len(workers)) for group, costs in groups.items()]
+    return [*rows, _row("all", [cost for costs in groups.values() for cost in costs], len(workers))]
 
 
-def _row(name: str, costs: list[tuple[float | None, float]], workers: int) -> dict[str, Any]:
-    seconds = [cost for cost, _ in costs if cost is not None]
-    unknown = len(costs) - len(seconds)
-    note = f"{unknown} never run before, not counted" if unknown else ""
+def in_words(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    >>> in_words(42), in_words(200), in_words(9000), in_words(900_000)
+    ('42 s', '3 min', '2.5 h', '10.4 d')
+    """
+    for unit, length in (("d", 86_400), ("h", 3_600)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _row(group: str, costs: list[tuple[float | None, float]], workers: int) -> dict[str, Any]:
+    seconds = sum(cost for cost, _ in costs if cost is not None) / workers
+    size = sum(size for _, size in costs)
+    unknown = sum(cost is None for cost, _ in costs)
     return {
-        "jobs": name,
+        "jobs": group,
         "count": len(costs),
-        "minutes": round(sum(seconds) / 60 / workers, 1),
-        "megabytes": round(sum(size for _, size in costs), 1),
-        "note": note,
+        "time": in_words(seconds),
+        "disk": f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB",
+        "note": f"{unknown} of unknown time, not counted" if unknown else "",
+        "seconds": round(seconds),
+        "bytes": round(size),
     }
 
 
-def _kind(identity: dict[str, Any]) -> str:
-    """Return what jobs that take the same time share."""
-    if identity["kind"] == "train":
-        regularization = identity["regularization"]
-        pairs = regularization["parameters"].get("pairs", DEFAULT_PAIRS) if regularization else 0
-        return digest([identity["task"], identity["precision"], pairs])
-    return digest([identity["task"], identity["test_images"], identity["attack"]])
+def _training_of(job: Job, plan: Plan) -> Job:
+    return job if job.kind == "train" else plan.jobs[job.needs[0]]
+
+
+def _work(job: Job) -> str:
+    """Return a hash of what jobs that take the same time share."""
+    return _work_of(job.identity, job.context["task"] if job.kind == "train" else "")
+
+
+def _work_of(identity: dict[str, Any], task: str) -> str:
+    if identity["kind"] == "attack":
+        return digest([identity["task"], identity["test_images"], identity["attack"]])
+    return digest([task, identity["task"], identity["precision"], _pairs(identity)])
 
 
 def _earlier_seconds(store: Store) -> dict[str, float]:
-    specs = [store.spec(path.parent.name) for path in sorted(store.root.glob("*/spec.json"))]
-    return {_kind(spec["identity"]): spec["seconds"] for spec in specs}
+    found = {}
+    for path in sorted(store.root.glob("*-*/spec.json")):
+        spec = store.spec(path.parent.name)
+        found[_work_of(spec["identity"], spec["context"].get("task", ""))] = float(spec["seconds"])
+    return found
 
 
-def _seconds(job: Job, known: dict[str, float], device: str) -> float | None:
-    kind = _kind(job.identity)
-    if kind not in known and job.kind == "train":
-        known[kind] = _trial(job, device)
-    return known.get(kind)
+def _seconds(job: Job, training: Job, trial: Callable[[], tuple[float, float]]) -> float | None:
+    """Return the seconds of a job from those of a trial: forward only, and forward and backward, of one image."""
+    task = TrainingSpec(**training.identity["task"]["training"])
+    data = load(job.context["data"])
+    if job.kind == "train":
+        examples = min(len(data.train_images), task.train_images or len(data.train_images))
+        images_a_step = task.batch_size + 2 * _pairs(job.identity)
+        return trial()[1] * images_a_step * task.epochs * examples / task.batch_size
+    attack = job.identity["attack"]
+    if attack["access"] in ("none", "transfer"):
+        return trial()[0] * _attacked(job) * len(attack["strengths"])
+    a_step = QUERIES_OF_A_STEP.get(attack["attack"])
+    steps = attack["parameters"].get("steps", attack["parameters"].get("max_iter"))
+    return trial()[0] * _attacked(job) * a_step * steps if a_step and steps else None
 
 
-def _trial(job: Job, device: str) -> float:
-    """Return the seconds of a training, from one forward and backward pass of a few images."""
-    data, spec = load(job.context["data"]), TrainingSpec(**job.identity["task"]["training"])
+def _attacked(job: Job) -> int:
+    """Return how many images an attack is given, repetitions counted."""
+    data, evaluation = load(job.context["data"]), job.identity["attack"]["evaluation"]
+    images = 0 if data.test_images is None else len(data.test_images)
+    for limit in (job.identity["test_images"], evaluation["images"]):
+        images = min(images, limit or images)
+    return int(images * evaluation["repetitions"])
+
+
+def _pairs(identity: dict[str, Any]) -> int:
+    regularization = identity["regularization"]
+    return int(regularization["parameters"].get("pairs", DEFAULT_PAIRS)) if regularization else 0
+
+
+def _bytes(job: Job) -> float:
+    if job.kind == "train":
+        state = network_of(job.identity, job.context).state_dict()
+        return sum(value.numel() * value.element_size() for value in state.values())
+    return _attacked(job) * max(1, len(job.identity["attack"]["strengths"])) * BYTES_OF_AN_EXAMPLE
+
+
+def _trial(job: Job, device: str) -> tuple[float, float]:
+    """Return the seconds of one image: forward only, and forward and backward; the faster of two tries."""
+    data = load(job.context["data"])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    network = network_of(job.identity, job.context, channels=data.train_images.shape[1], classes=data.classes).to(
-        device
-    )
+    network = network_of(job.identity, job.context).to(device)
     images = data.train_images[:TRIAL_IMAGES].to(device).float() / 255
     labels = torch.zeros(len(images), dtype=torch.int64, device=device)
-    times = []
-    for _ in range(2):
-        started = time.monotonic()
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(images)
+
+    def forward_and_backward() -> None:
         functional.cross_entropy(network(images), labels).backward()
-        torch.cuda.synchronize() if device.startswith("cuda") else None
-        times.append(time.monotonic() - started)
+
+    seconds = [min(_timed(step, device) for _ in range(2)) for step in (forward, forward_and_backward)]
     torch.set_num_threads(threads)
-    regularization = job.identity["regularization"]
-    pairs = regularization["parameters"].get("pairs", DEFAULT_PAIRS) if regularization else 0
-    examples = min(len(data.train_images), spec.train_images or len(data.train_images))
-    a_step = (spec.batch_size + 2 * pairs) / len(images) * min(times)
-    return a_step * spec.epochs * examples / spec.batch_size
+    return seconds[0] / len(images), seconds[1] / len(images)
 
 
-def _megabytes(job: Job) -> float:
-    if job.kind == "train":
-        network = network_of(job.identity, job.context, channels=1, classes=10)
-        return sum(value.numel() * value.element_size() for value in network.state_dict().values()) / 1e6
-    attack, evaluation = job.identity["attack"], job.identity["attack"]["evaluation"]
-    data = load(job.context["data"])
-    images = min(len(data.test_images) if data.test_images is not None else 0, job.identity["test_images"] or 10**9)
-    images = min(images, evaluation["images"] or images)
-    return images * evaluation["repetitions"] * max(1, len(attack["strengths"])) * BYTES_PER_EXAMPLE / 1e6
+def _timed(step: Callable[[], None], device: str) -> float:
+    started = time.monotonic()
+    step()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return time.monotonic() - started

@@ -43,7 +43,7 @@ class Job:
 
 def data_context(reference: str, folder: Path | None, root: Path, colour: str) -> dict[str, Any]:
     """Return what ``load`` needs to find a data set again in another process."""
-    return {"reference": reference, "folder": str(folder) if folder else None, "root": str(root), "colour": colour}
+    return {"reference": reference, "folder": place(folder), "root": place(root), "colour": colour}
 
 
 def load(context: dict[str, Any]) -> ImageData:
@@ -55,6 +55,11 @@ def load(context: dict[str, Any]) -> ImageData:
 def load_regularization_images(context: dict[str, Any]) -> Any:
     """Return the regularization images of a context that also states their ``count``, uint8 (N, C, H, W)."""
     return regularization_images(load(context), count=context["count"], colour=context["colour"])
+
+
+def place(path: Path | None) -> str | None:
+    """Return a path for a context: absolute, so that it holds in any current folder."""
+    return str(path.expanduser().absolute()) if path else None
 
 
 def optional_path(text: str | None) -> Path | None:

@@ -13,7 +13,7 @@ from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.identity import NUMERICS_VERSION, digest
 from robustbench_pix.regularizers.base import Regularizer
-from robustbench_pix.runs.jobs import Job, data_context, load_regularization_images
+from robustbench_pix.runs.jobs import Job, data_context, load_regularization_images, place
 from robustbench_pix.runs.request import SOURCE_SEED, Combination, Request
 
 
@@ -67,7 +67,8 @@ def make_plan(request: Request) -> Plan:
                 raise UserError(
                     f"{spec.path}: strengths has neither {task.name} nor default; state the strengths to use."
                 )
-        planner = _Planner(request, plan, task, combination, suite.protocol, specs)
+        dependent = {spec.name for spec, attack in zip(specs, built, strict=True) if attack.batch_dependent}
+        planner = _Planner(request, plan, task, combination, suite.protocol, specs, dependent)
         facts = planner.facts(suite.name, suite.version)
         plan.rows += [planner.row(recipe, facts) for recipe in recipes]
     return plan
@@ -84,9 +85,10 @@ class _Planner:
         combination: Combination,
         protocol: str,
         specs: list[AttackSpec],
+        batch_dependent: set[str],
     ) -> None:
         self.request, self.plan, self.task, self.combination = request, plan, task, combination
-        self.protocol, self.specs = protocol, specs
+        self.protocol, self.specs, self.batch_dependent = protocol, specs, batch_dependent
         self.colour = request.colour or task.colour
         self.data = load_dataset(task.dataset, task.folder, root=request.data_root, colour=self.colour)
         if self.data.train_labels is None or self.data.test_images is None:
@@ -96,9 +98,10 @@ class _Planner:
             "network": task.network,
             "network_source": networks.source(task.network, task.folder),
             "network_parameters": task.network_parameters,
-            "training": task.training.model_dump(),
+            "training": task.training.model_dump(exclude={"test_images", "regularization_images"}),
             "colour": self.colour,
         }
+        plan.local_code |= None in (networks.portable(task.network), datasets.portable(task.dataset))
         self.images_context = self._images_context()
         self.images_digest: str | None = None
 
@@ -118,7 +121,7 @@ class _Planner:
             "precision": self.request.precision,
             "attacks": ",".join(spec.name for spec in self.specs),
             "seed_list": ",".join(map(str, self.request.seeds)),
-            "task_hash": digest(self.task_identity),
+            "task_hash": digest([NUMERICS_VERSION, self.task_identity]),
             "suite_hash": suite_hash,
         }
 
@@ -176,10 +179,12 @@ class _Planner:
         context = {
             "title": f"train {name} on {on}{size}, seed {seed}",
             "task": self.task.name,
-            "task_folder": str(self.task.folder),
+            "task_folder": place(self.task.folder),
             "recipe": name,
-            "recipe_folder": str(recipe.folder) if recipe else None,
+            "recipe_folder": place(recipe.folder) if recipe else None,
             "parameters": parameters,
+            "channels": self.data.train_images.shape[1],
+            "classes": self.data.classes,
             "data": data_context(self.task.dataset, self.task.folder, self.request.data_root, self.colour),
             "images_data": self.images_context,
         }
@@ -202,7 +207,8 @@ class _Planner:
         context = {
             "title": f"{spec.name} on {recipe}, {model.context['title'].rpartition(' on ')[2]}",
             "attack": spec.name,
-            "attack_path": str(spec.path),
+            "attack_path": place(spec.path),
+            "batch_dependent": spec.name in self.batch_dependent and spec.evaluation.batch_size > 1,
             "entries": self.data.train_images[0].numel(),
             "data": model.context["data"],
         }

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from robustbench_pix.errors import UserError
 from robustbench_pix.identity import digest
 from robustbench_pix.runs.store import Store, disk_error
 
@@ -47,7 +48,7 @@ def saved_rows(store: Store) -> Rows:
 
     Cells of older plans are kept where recipe, task and suite are still the same, so that seeds add up.
     """
-    saved = [json.loads(path.read_text(encoding="utf-8")) for path in (store.root / PLANS).glob("*.json")]
+    saved = [_read(path) for path in sorted((store.root / PLANS).glob("*.json"))]
     saved.sort(key=lambda plan: plan["written"])
     newest_hashes = {_block(row): _hashes(row) for plan in saved for row in plan["rows"]}
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -60,6 +61,13 @@ def saved_rows(store: Store) -> Rows:
             same = older is not None and older["facts"]["recipe_hash"] == row["facts"]["recipe_hash"]
             merged[key] = _union(older, row) if older is not None and same else row
     return list(merged.values())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it and run the same command again.") from error
 
 
 def _block(row: dict[str, Any]) -> tuple[Any, ...]:

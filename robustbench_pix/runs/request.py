@@ -1,7 +1,9 @@
 """What a person asks for: recipes x combinations x seeds under a suite, checked before anything is loaded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from robustbench_pix.catalogue.specs import Colour, Precision, TaskSpec
 from robustbench_pix.catalogue.workspace import Workspace
@@ -41,6 +43,12 @@ class Request:
     precision: Precision
     data_root: Path
 
+    def __post_init__(self) -> None:
+        """Refuse what the command line refuses by itself."""
+        check_choice("precision", self.precision, get_args(Precision))
+        if self.colour is not None:
+            check_choice("colour", self.colour, get_args(Colour))
+
     def task_at_size(self, name: str) -> TaskSpec:
         """Return a task at the size asked for.
 
@@ -54,6 +62,16 @@ class Request:
                 f"The task {name} has no size {self.size!r}; it has: {sizes}.{nearest(self.size, task.sizes)}"
             )
         return task.at_size(self.size)
+
+
+def check_choice(what: str, given: str, offered: Sequence[str]) -> None:
+    """Refuse what is not offered.
+
+    Raises:
+        UserError: names what is offered and the nearest.
+    """
+    if given not in offered:
+        raise UserError(f"The {what} must be {' or '.join(offered)}, not {given!r}.{nearest(given, offered)}")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from robustbench_pix.devices import resolve_device, worker_devices
 from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.planning import make_plan
 from robustbench_pix.runs.plans import Rows, as_rows, save_plan
-from robustbench_pix.runs.request import Request
+from robustbench_pix.runs.request import Request, check_choice
 from robustbench_pix.runs.scheduling import Watcher, carry_out, missing_jobs
 from robustbench_pix.runs.store import Store, disk_error
 
@@ -19,6 +19,10 @@ class Means:
     device: str | None = None
     executor: str = "processes"
     workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the command line refuses by itself."""
+        check_choice("executor", self.executor, ("processes", "inline"))
 
 
 def run_request(request: Request, means: Means, watcher: Watcher, *, report: Callable[[str], None]) -> Rows:

@@ -34,7 +34,9 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def missing_jobs(jobs: Iterable[Job], store: Store, *, report: Callable[[str], None]) -> list[Job]:
+def missing_jobs(
+    jobs: Iterable[Job], store: Store, *, report: Callable[[str], None], remove: bool = True
+) -> list[Job]:
     """Return the jobs whose folders are not there; a damaged folder is named, removed, and counts as missing.
 
     A training that only serves attacks which are all there is still wanted: its weights are part of the result.
@@ -44,8 +46,9 @@ def missing_jobs(jobs: Iterable[Job], store: Store, *, report: Callable[[str], N
         damage = store.damage(job.name) if store.has(job.name) else None
         if damage:
             report(f"{store.folder(job.name)} is damaged ({damage}); it is made again.")
-            store.remove(job.name)
-        if not store.has(job.name):
+            if remove:
+                store.remove(job.name)
+        if damage or not store.has(job.name):
             missing.append(job)
     return missing
 
@@ -74,7 +77,7 @@ def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watche
         done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
             job = running.pop(future)
-            reason = _reason(future, len(running))
+            reason = _reason(future)
             if reason:
                 outcome.failed[job.name] = reason
             unfinished.discard(job.name)
@@ -83,7 +86,7 @@ def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watche
     return outcome
 
 
-def _reason(future: Future[None], others: int) -> str | None:
+def _reason(future: Future[None]) -> str | None:
     """Return why a job failed, or None; what stops everything is raised."""
     try:
         future.result()

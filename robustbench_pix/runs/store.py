@@ -87,7 +87,10 @@ class Store:
     def remove(self, name: str) -> None:
         """Remove a run's folder; it vanishes at once, under a scratch name first."""
         scratch = self._scratch(name)
-        self.folder(name).rename(scratch)
+        try:
+            self.folder(name).rename(scratch)
+        except OSError as error:
+            raise disk_error(self.root, error) from error
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _scratch(self, name: str) -> Path:

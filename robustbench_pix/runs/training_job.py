@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from robustbench_pix.catalogue.registries import regularizers
 from robustbench_pix.catalogue.specs import TrainingSpec
-from robustbench_pix.data.base import ImageData
 from robustbench_pix.data.preparation import split
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import build_network, features
+from robustbench_pix.randomness import global_streams
 from robustbench_pix.regularizers.base import Setting, build_regularizer
 from robustbench_pix.runs.jobs import Job, load, load_regularization_images, optional_path
 from robustbench_pix.runs.store import SPEC, Store
@@ -30,44 +30,47 @@ def run_training(job: Job, scratch: Path, *, device: str, progress: Callable[[fl
     spec = TrainingSpec(**task["training"])
     data = load(context["data"])
     parts = split(data, seed=job.identity["seed"], fraction=spec.validation_fraction, limit=spec.train_images)
-    network = network_of(job.identity, context, channels=data.train_images.shape[1], classes=data.classes).to(device)
-    wanted = job.identity["regularization"]
+    network = network_of(job.identity, context).to(device)
+    seed, wanted = job.identity["seed"], job.identity["regularization"]
     regularizer, images = None, data.train_images[:0]
     if wanted is not None:
         images = load_regularization_images(context["images_data"])
-        setting = Setting(images, feature_shapes(network, images, device), job.identity["seed"], _folder(context))
+        setting = Setting(images, feature_shapes(network, images, device), seed, _folder(context))
         target = regularizers.load(wanted["regularizer"], _folder(context))
-        regularizer = build_regularizer(target, setting, context["parameters"], wanted["regularizer"]).to(device)
-    trained = train(
-        network,
-        regularizer,
-        TrainingData(*(part.to(device) for part in (*parts, images))),
-        spec,
-        seed=job.identity["seed"],
-        alpha=wanted["parameters"]["alpha"] if wanted else 0.0,
-        device=device,
-        precision=job.identity["precision"],
-        progress=progress,
-    )
+        with global_streams("regularizer", seed):
+            regularizer = build_regularizer(target, setting, context["parameters"], wanted["regularizer"]).to(device)
+    with global_streams("training", seed):
+        trained = train(
+            network,
+            regularizer,
+            TrainingData(*(part.to(device) for part in (*parts, images))),
+            spec,
+            seed=seed,
+            alpha=wanted["parameters"]["alpha"] if wanted else 0.0,
+            device=device,
+            precision=job.identity["precision"],
+            progress=progress,
+        )
     state = {name: value.cpu().contiguous() for name, value in trained.state.items()}
-    save_file(state, scratch / WEIGHTS, metadata={"best_epoch": str(trained.best_epoch + 1)})
+    # Not save_file, whose error on a full disk is no OSError.
+    (scratch / WEIGHTS).write_bytes(save(state, metadata={"best_epoch": str(trained.best_epoch + 1)}))
     write_log(trained.log, scratch / LOG)
 
 
-def network_of(identity: dict[str, Any], context: dict[str, Any], *, channels: int, classes: int) -> nn.Module:
+def network_of(identity: dict[str, Any], context: dict[str, Any]) -> nn.Module:
     """Return the freshly initialized network of a training's identity, on the CPU."""
     task = identity["task"]
     return build_network(
         task["network"],
         optional_path(context["task_folder"]),
         task["network_parameters"],
-        channels=channels,
-        classes=classes,
+        channels=context["channels"],
+        classes=context["classes"],
         seed=identity["seed"],
     )
 
 
-def trained_network(store: Store, name: str, data: ImageData) -> nn.Module:
+def trained_network(store: Store, name: str) -> nn.Module:
     """Return the trained network of a run, on the CPU, in eval mode.
 
     Raises:
@@ -79,8 +82,7 @@ def trained_network(store: Store, name: str, data: ImageData) -> nn.Module:
             f"{store.folder(name)} is damaged ({damage}); run the same command again, and it is made again."
         )
     spec = store.spec(name)
-    channels = data.train_images.shape[1]
-    network = network_of(spec["identity"], spec["context"], channels=channels, classes=data.classes)
+    network = network_of(spec["identity"], spec["context"])
     network.load_state_dict(load_file(store.folder(name) / WEIGHTS))
     return network.eval()
 
@@ -96,8 +98,7 @@ def load_model(folder: str | Path) -> nn.Module:
     folder = Path(folder)
     if not (folder / SPEC).is_file() or not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} is no folder of a trained model; they are named runs/train-... in a workspace.")
-    store = Store(folder.parent)
-    return trained_network(store, folder.name, load(store.spec(folder.name)["context"]["data"]))
+    return trained_network(Store(folder.parent), folder.name)
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ class BarWatcher:
 
     def say(self, text: str) -> None:
         """Write a line above the bars."""
-        self.progress.console.print(text, style="yellow", highlight=False)
+        self.progress.console.print(text, style="yellow", highlight=False, markup=False)
 
     def started(self, total: int, kept: int) -> None:
         """Begin the bar of all jobs."""

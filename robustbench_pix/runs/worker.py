@@ -11,7 +11,7 @@ from typing import Any
 
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.runs.jobs import Job
-from robustbench_pix.runs.store import PROGRESS, Store
+from robustbench_pix.runs.store import DISK_ERRORS, PROGRESS, Store
 
 PROGRESS_EVERY_SECONDS = 0.5
 _device = "cpu"
@@ -75,8 +75,10 @@ def _do(job: Job, store: Store, scratch: Path, device: str) -> None:
             run_training(job, scratch, device=device, progress=progress)
         else:
             run_attack(job, store, scratch, device=device, progress=progress)
-    except OSError:
-        raise
+    except OSError as error:
+        if error.errno in DISK_ERRORS and (error.filename is None or Path(error.filename).is_relative_to(scratch)):
+            raise
+        raise JobFailedError(f"{type(error).__name__}: {error}") from error
     except UserError as error:
         raise JobFailedError(str(error)) from error
     except Exception as error:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.data.augmentation import crop_and_flip
-from robustbench_pix.devices import arithmetic
+from robustbench_pix.devices import arithmetic, autocast
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.networks.building import features
 from robustbench_pix.regularizers.base import PairStep, Regularizer
@@ -79,16 +79,17 @@ def train(
             if plan.crops is not None:
                 rows, columns, flips = (part.to(device) for part in plan.crops[step])
                 batch = crop_and_flip(batch, rows, columns, flips)
-            with arithmetic(device, precision):
+            with arithmetic(precision), autocast(device, precision):
                 logits = network(_as_input(batch, network))
                 task_loss = functional.cross_entropy(_at_least_float32(logits), data.labels[numbers])
                 penalty = None
                 if regularizer is not None:
                     penalty = _penalty(network, regularizer, data, plan.pair_uniforms[step], device)
                 loss = task_loss if penalty is None else task_loss + alpha * penalty
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            with arithmetic(precision):
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
             task_total += task_loss.detach()
             penalty_total += 0.0 if penalty is None else penalty.detach()
         steps = len(plan.batches)
@@ -112,12 +113,12 @@ def train(
 def validate(network: nn.Module, images: Tensor, labels: Tensor, *, device: str) -> dict[str, float]:
     """Return the cross-entropy and the accuracy on validation images, in eval mode and float32."""
     network.eval()
-    with arithmetic(device, "float32"):
+    with arithmetic("float32"):
         parts = [network(_as_input(batch, network)) for batch in images.split(VALIDATION_BATCH)]
     logits = torch.cat(parts)
     return {
         "validation_loss": float(functional.cross_entropy(logits, labels)),
-        "validation_accuracy": float((logits.argmax(dim=1) == labels).double().mean()),
+        "validation_accuracy": int((logits.argmax(dim=1) == labels).sum()) / len(labels),
     }
 
 

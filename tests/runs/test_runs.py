@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.workspaces import tiny_workspace
 
 import robustbench_pix as rbp
+from tests.workspaces import tiny_workspace
 
 RECIPES = ("unregularized", "pixel", "thresholded", "shuffled", "decorrelated", "statistics")
 
@@ -46,7 +46,7 @@ def test_nothing_is_done_twice(finished):
 
 
 def test_unregularized_models_belong_to_the_task(finished):
-    workspace, measurements = finished
+    workspace, _ = finished
     trained = len(folders(workspace, "train"))
     combined = run(workspace, recipes=["unregularized"], on=["tiny", "tiny:digits"])
     assert len(folders(workspace, "train")) == trained
@@ -55,15 +55,52 @@ def test_unregularized_models_belong_to_the_task(finished):
     assert set(combined["images"]) == {"tiny", "digits"}
 
 
-def test_alpha_0_is_unregularized(finished):
-    workspace, _ = finished
-    trained = len(folders(workspace, "train"))
-    text = (workspace / "models/thresholded.toml").read_text()
-    (workspace / "models/nothing.toml").write_text(text.replace("alpha = 0.5", "alpha = 0.0"))
-    measurements = run(workspace, recipes=["unregularized", "nothing"])
-    assert len(folders(workspace, "train")) == trained
-    accuracy = measurements.pivot_table(index=["seed", "attack", "strength"], columns="recipe", values="accuracy")
-    assert (accuracy["nothing"] == accuracy["unregularized"]).all()
+def test_with_alpha_0_every_recipe_is_unregularized_to_the_bit(finished, tmp_path):
+    from robustbench_pix.catalogue.workspace import Workspace
+
+    trained, _ = finished
+    workspace = tiny_workspace(tmp_path)
+    catalogue = Workspace(workspace)
+    recipes = [name for name in catalogue.names("models") if catalogue.recipe(name).regularizer]
+    assert {"pixel", "thresholded", "neural", "shuffled", "decorrelated", "statistics"} <= set(recipes)
+    for name in recipes:
+        parameters = catalogue.recipe(name).parameters | {"alpha": 0.0}
+        stated = "\n".join(f"{key} = {json.dumps(value)}" for key, value in parameters.items())
+        text = f'summary = "No weight"\nregularizer = "similarity"\n[parameters]\n{stated}\n'
+        (workspace / f"models/no-{name}.toml").write_text(text)
+    measurements = run(workspace, recipes=[f"no-{name}" for name in recipes], seeds="1,")
+    assert set(measurements["recipe"]) == {f"no-{name}" for name in recipes}
+    assert measurements["model_id"].nunique() == 1
+    name = f"train-{measurements['model_id'].iloc[0]}/weights.safetensors"
+    assert (workspace / "runs" / name).read_bytes() == (trained / "runs" / name).read_bytes()
+
+
+def test_the_papers_protocol_reports_a_distance_that_enters_no_score(tmp_path):
+    from robustbench_pix.catalogue.workspace import Workspace
+    from robustbench_pix.cli.tables import built
+    from robustbench_pix.runs.plans import saved_rows
+    from robustbench_pix.runs.store import Store
+
+    workspace = tiny_workspace(tmp_path)
+    short = (workspace / "attacks/boundary.toml").read_text()
+    short = short.replace("[strengths]\ntiny = [0.0, 1.0, 2.0]\n", "").replace("images = 8", "images = 8\nrepetitions = 2")
+    (workspace / "attacks/short.toml").write_text(short)
+    suite = 'version = 1\nprotocol = "paper"\nsummary = "Paper"\nattacks = ["gaussian", "transfer-fgsm", "short"]\n'
+    (workspace / "attacks/suites/paper.toml").write_text(suite)
+    measurements = run(workspace, suite="paper", recipes=["unregularized"], seeds="0,")
+    distance = measurements[measurements["attack"] == "short"]
+    assert len(distance) == 1
+    assert distance[["strength", "accuracy", "area"]].isna().all(axis=None)
+    examples = pd.read_parquet(workspace / "runs" / f"attack-{distance['attack_id'].iloc[0]}" / "examples.parquet")
+    assert len(examples) == 16
+    assert (examples["l2"] > 0).all()
+    found = examples[np.isfinite(examples["l2"])]
+    by_hand = np.mean([np.median(part["l2"].astype(float) ** 2 / 64) for _, part in found.groupby("repetition")])
+    assert distance["median_squared_l2_per_pixel"].iloc[0] == pytest.approx(by_hand)
+    store = Store(Workspace(workspace).runs)
+    row = built(saved_rows(store), store)[0].iloc[0]
+    assert row["score"] == pytest.approx((row["robustness_gaussian"] + row["robustness_transfer-fgsm"]) / 2)
+    assert row["distance_short"] == pytest.approx(by_hand)
 
 
 def test_recipes_differ_and_seeds_differ(finished):
@@ -88,7 +125,7 @@ def test_identities_hold_no_place_and_no_device(finished):
 
 
 def test_every_recipe_gets_the_same_noise_and_the_same_images(finished):
-    workspace, measurements = finished
+    workspace, _ = finished
     examples = {}
     for name, spec in folders(workspace, "attack").items():
         if spec["identity"]["attack"]["attack"] == "gaussian-noise":

@@ -27,9 +27,12 @@ def test_a_folder_appears_whole(store):
 
 
 def test_nothing_is_left_where_writing_fails(store):
-    with pytest.raises(RuntimeError), store.writing("train-1", {}) as scratch:
+    def fail(scratch):
         (scratch / "file.txt").write_text("half")
         raise RuntimeError
+
+    with pytest.raises(RuntimeError), store.writing("train-1", {}) as scratch:
+        fail(scratch)
     assert not store.has("train-1")
     assert store.scratches() == []
 
@@ -78,9 +81,9 @@ def test_progress_is_read_from_whoever_writes(store):
 
 
 def test_a_full_disk_is_one_sentence(store):
-    with pytest.raises(UserError, match=r"Could not write to .*No space left.*what was finished is kept"):
-        with store.writing("train-1", {}):
-            raise OSError(28, "No space left on device")
+    sentence = r"Could not write to .*No space left.*what was finished is kept"
+    with pytest.raises(UserError, match=sentence), store.writing("train-1", {}):
+        raise OSError(28, "No space left on device")
 
 
 def test_a_file_that_is_missing_elsewhere_is_not_blamed_on_the_disk(store):

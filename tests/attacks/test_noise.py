@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from robustbench_pix.attacks.noise import GaussianNoise, SaltAndPepperNoise, UniformNoise
+from robustbench_pix.randomness import stream
+from tests.attacks.toys import blind, keys_of, some_images
+
+NOISES = [GaussianNoise, UniformNoise, SaltAndPepperNoise]
+STRENGTHS = (0.0, 0.05, 0.2, 0.7)
+MID_GRAY = torch.full((12, 3, 64, 64), 0.5)
+
+
+def perturbed(noise, images, strengths=STRENGTHS, keys=None, clamp="unit"):
+    keys = keys_of(len(images)) if keys is None else keys
+    return list(noise().perturb(blind(clamp), images, torch.zeros(len(images)), strengths, keys))
+
+
+def drawn(noise, key, shape, strength):
+    """Draw the noise of one image with numpy alone."""
+    generator = stream(noise.purpose, key.seed, key.task, key.index, key.repetition)
+    if noise is GaussianNoise:
+        return strength * generator.standard_normal(shape, dtype=np.float32)
+    first = generator.random(shape, dtype=np.float32)
+    if noise is UniformNoise:
+        return strength * (2 * first - 1)
+    return np.where(first < strength, 2.0 * generator.integers(0, 2, shape) - 1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("noise", "distribution", "deviation"),
+    [(GaussianNoise, stats.norm(), 1.0), (UniformNoise, stats.uniform(-1, 2), 1 / np.sqrt(3))],
+)
+def test_distribution_of_the_unit_noise(noise, distribution, deviation):
+    unit = ((perturbed(noise, MID_GRAY, (0.05,))[0] - MID_GRAY) / 0.05).double().numpy().ravel()
+    assert stats.kstest(unit, distribution.cdf).pvalue > 0.01
+    assert unit.mean() == pytest.approx(0, abs=4 * deviation / np.sqrt(unit.size))
+    assert unit.std() == pytest.approx(deviation, rel=0.01)
+    neighbours = np.corrcoef(unit[:-1], unit[1:])[0, 1]
+    assert abs(neighbours) < 4 / np.sqrt(unit.size)
+
+
+@pytest.mark.parametrize("probability", [0.01, 0.3, 0.9])
+def test_salt_and_pepper_hits_with_its_probability_and_a_fair_sign(probability):
+    values = perturbed(SaltAndPepperNoise, MID_GRAY, (probability,))[0].numpy().ravel()
+    assert set(np.unique(values)) == {0.0, 0.5, 1.0}
+    hit = int((values != 0.5).sum())
+    assert hit / values.size == pytest.approx(
+        probability, abs=4 * np.sqrt(probability * (1 - probability) / values.size)
+    )
+    assert stats.binomtest(int((values == 1).sum()), hit).pvalue > 0.01
+
+
+def test_channels_are_hit_independently():
+    values = perturbed(SaltAndPepperNoise, MID_GRAY, (0.5,))[0] != 0.5
+    together = (values[:, 0] & values[:, 1]).float().mean().item()
+    assert together == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / values[:, 0].numel()))
+
+
+@pytest.mark.parametrize("noise", [GaussianNoise, UniformNoise])
+def test_one_unit_noise_is_scaled_to_every_strength(noise):
+    weak, strong = perturbed(noise, MID_GRAY, (0.01, 0.03))
+    torch.testing.assert_close(3 * (weak - MID_GRAY), strong - MID_GRAY, atol=1e-6, rtol=0)
+
+
+def test_entries_hit_at_a_small_probability_are_hit_at_every_larger_one():
+    weak, strong = perturbed(SaltAndPepperNoise, MID_GRAY, (0.1, 0.4))
+    hit = weak != 0.5
+    assert torch.equal(weak[hit], strong[hit])
+    assert (strong != 0.5).sum() > hit.sum() > 0
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_keyed_by_image_whatever_the_batch(noise):
+    images, keys = some_images(6, channels=3), keys_of(6)
+    together = torch.stack(perturbed(noise, images, keys=keys))
+    backwards = torch.stack(perturbed(noise, images.flip(0), keys=keys[::-1]))
+    assert torch.equal(together, backwards.flip(1))
+    for index in range(6):
+        alone = torch.stack(perturbed(noise, images[index : index + 1], keys=keys[index : index + 1]))
+        assert torch.equal(alone[:, 0], together[:, index])
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("changed", [{"task": "other"}, {"repetition": 1}, {"seed": 1}])
+def test_other_keys_draw_other_noise(noise, changed):
+    images = some_images(3)
+    assert not torch.equal(perturbed(noise, images)[2], perturbed(noise, images, keys=keys_of(3, **changed))[2])
+    same = images[:1].expand(2, -1, -1, -1)
+    first, second = perturbed(noise, same)[2]
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("clamp", ["unit", "image"])
+def test_clamped_as_a_numpy_loop_clamps(noise, clamp):
+    images, keys = 0.1 + 0.6 * some_images(4, channels=3), keys_of(4, task="digits", seed=3)
+    results = perturbed(noise, images, keys=keys, clamp=clamp)
+    for strength, result in zip(STRENGTHS, results, strict=True):
+        for image, key, got in zip(images.numpy(), keys, result.numpy(), strict=True):
+            low, high = (0, 1) if clamp == "unit" else (image.min(), image.max())
+            expected = np.clip(image + drawn(noise, key, image.shape, strength), low, high)
+            np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_protocols_share_the_draws(noise):
+    images = some_images(4)
+    strict, paper = perturbed(noise, images)[1], perturbed(noise, images, clamp="image")[1]
+    low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+    assert torch.equal(strict.minimum(high).maximum(low), paper)
+    assert not torch.equal(strict, paper)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("clamp", ["unit", "image"])
+def test_strength_zero_is_the_image(noise, clamp):
+    images = some_images(4)
+    assert torch.equal(perturbed(noise, images, clamp=clamp)[0], images)

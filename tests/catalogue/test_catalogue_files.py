@@ -1,0 +1,164 @@
+"""Catalogue files: what ships, what a workspace adds, and what a control inherits."""
+
+import pytest
+
+from robustbench_pix.catalogue.strengths import parse_strengths
+from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
+from robustbench_pix.errors import UserError
+from tests.workspaces import GAUSSIAN, TASK, tiny_workspace
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tiny_workspace(tmp_path))
+
+
+def write(workspace, name, text):
+    path = workspace.root / f"{name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def read(workspace, kind, text, name="it"):
+    """Write a file of a kind, read it, and return the specification."""
+    write(workspace, f"{FOLDERS[kind]}/{name}", text)
+    return getattr(workspace, kind)(name)
+
+
+CONTROL = """\
+summary = "A control"
+regularizer = "similarity"
+controls = "{}"
+parameters = {{ target = "zero" }}
+
+"""
+THRESHOLDED = """\
+summary = "The paper's values"
+regularizer = "similarity"
+parameters = { target = "thresholded", alpha = 10.0, threshold = 0.8 }
+
+[[tuned]]
+task = "mnist"
+images = "mnist"
+alpha = 4.0
+threshold = 0.2
+"""
+
+
+@pytest.fixture
+def tuned(workspace):
+    """Give a workspace whose ``thresholded`` is tuned for mnist:mnist, whatever is shipped."""
+    read(workspace, "recipe", THRESHOLDED, "thresholded")
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, path.stem) for kind, folder in FOLDERS.items() for path in sorted((SHIPPED / folder).glob("*.toml"))],
+)
+def test_every_shipped_file_reads(kind, name, tmp_path):
+    spec = getattr(Workspace(tmp_path), kind)(name)
+    assert spec.name == name
+    assert spec.path.is_file()
+    assert 10 < len(spec.summary) < 120
+    assert not spec.summary.endswith(".")
+
+
+def test_shipped_files_are_listed_without_a_workspace(tmp_path):
+    assert {"pixel", "thresholded", "unregularized"} <= set(Workspace(tmp_path / "nowhere").names("models"))
+    assert "tasks" not in Workspace(tmp_path).names("models")
+
+
+def test_what_is_no_catalogue_file_is_not_listed(workspace):
+    before = workspace.names("attacks")
+    (workspace.root / "attacks/folder.toml").mkdir()
+    (workspace.root / "attacks/.#gaussian.toml").symlink_to("nobody@nowhere")
+    (workspace.root / "attacks/._gaussian.toml").write_bytes(b"\x00\x05\x16\x07")
+    assert workspace.names("attacks") == before
+
+
+def test_a_byte_order_mark_and_windows_line_ends(workspace):
+    text = "\ufeff" + THRESHOLDED.replace("\n", "\r\n")
+    (workspace.root / "models/it.toml").write_bytes(text.encode())
+    assert workspace.recipe("it").resolved_parameters("mnist", "mnist")["alpha"] == 4.0
+
+
+def test_the_workspace_wins(workspace):
+    assert workspace.task("digits").path.is_relative_to(SHIPPED)
+    assert workspace.attack("gaussian").summary == "Gaussian noise at two strengths"
+    assert workspace.attack("gaussian").strengths_for("anything") == (0.0, 0.2, 0.4)
+    assert workspace.names("attacks").count("gaussian") == 1
+    assert read(workspace, "recipe", THRESHOLDED, "pixel").summary == "The paper's values"
+
+
+def test_tuning_holds_for_its_combination(tuned):
+    recipe = tuned.recipe("thresholded")
+    tuned, general = recipe.resolved_parameters("mnist", "mnist"), recipe.resolved_parameters("cifar10", "natural")
+    assert (tuned["alpha"], tuned["threshold"]) == (4.0, 0.2)
+    assert (general["alpha"], general["threshold"]) == (10.0, 0.8)
+    assert tuned["pairs"] == 16
+
+
+@pytest.mark.parametrize("name", ["shuffled", "decorrelated", "statistics"])
+def test_controls_inherit_parameters_and_tuning(tuned, name):
+    own = {"shuffled": "thresholded", "decorrelated": "zero", "statistics": "none"}[name]
+    control, controlled = tuned.recipe(name), tuned.recipe("thresholded")
+    for combination in (("mnist", "mnist"), ("cifar10", "natural")):
+        inherited = controlled.resolved_parameters(*combination)
+        parameters = control.resolved_parameters(*combination)
+        assert parameters == {**inherited, "target": own, "shuffled": name == "shuffled"}
+    assert control.resolved_parameters("mnist", "mnist")["alpha"] == 4.0
+    assert control.resolved_parameters("mnist", "mnist")["threshold"] == 0.2
+
+
+def test_a_control_may_tune_for_itself(workspace):
+    text = CONTROL.format("thresholded") + '[[tuned]]\ntask = "mnist"\nimages = "mnist"\nalpha = 7.0\n'
+    parameters = read(workspace, "recipe", text).resolved_parameters("mnist", "mnist")
+    assert (parameters["alpha"], parameters["target"]) == (7.0, "zero")
+
+
+def test_parameters_of_somebody_else_pass(workspace):
+    text = (
+        'summary = "Theirs"\nregularizer = "ours.py:smooth"\nparameters = { alpha = 2, layers = [0, 1], mode = "a" }\n'
+    )
+    parameters = read(workspace, "recipe", text).resolved_parameters("mnist", "mnist")
+    assert parameters == {"alpha": 2.0, "layers": [0, 1], "mode": "a"}
+
+
+def test_sizes(workspace):
+    task = read(workspace, "task", TASK + "[sizes.small]\nepochs = 1\nnetwork_parameters = { width = 1 }\n")
+    assert task.at_size("full") == task
+    assert task.at_size("small").training == task.training.model_copy(update={"epochs": 1})
+    assert task.at_size("small").network_parameters == {"width": 1}
+    attack = read(workspace, "attack", GAUSSIAN + "[sizes.small]\nimages = 5\n")
+    assert (attack.at_size("full").evaluation.images, attack.at_size("small").evaluation.images) == (None, 5)
+
+
+def test_controls_of_what_cannot_be_controlled(workspace):
+    with pytest.raises(UserError, match=r"it\.toml: controls = 'shuffled' is itself a control; name the recipe it con"):
+        read(workspace, "recipe", CONTROL.format("shuffled"))
+    with pytest.raises(UserError, match=r"it\.toml: controls: There is no recipe named 'pixle'\. Did you mean pixel\?"):
+        read(workspace, "recipe", CONTROL.format("pixle"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("recipe", "thresold", "'thresold'. Did you mean thresholded? (rbp models lists all "),
+        ("task", "mnits", "'mnits'. Did you mean mnist? (rbp tasks lists all "),
+        ("attack", "bondary", "'bondary'. Did you mean boundary? (rbp attacks lists all "),
+        ("suite", "blakbox", "'blakbox'. Did you mean blackbox? (rbp suites lists all "),
+        ("suite", "", "''. (rbp suites lists all "),
+    ],
+)
+def test_names_of_nothing(workspace, kind, name, said):
+    with pytest.raises(UserError) as caught:
+        getattr(workspace, kind)(name)
+    assert str(caught.value) == f"There is no {kind} named {said}{len(workspace.names(FOLDERS[kind]))}.)"
+
+
+def test_strengths():
+    assert parse_strengths({"to": 1, "count": 3}) == (0.0, 0.5, 1.0)
+    assert parse_strengths([0, 0.1 + 0.2]) == (0.0, 0.3)
+    assert parse_strengths((0, 1)) == (0.0, 1.0)

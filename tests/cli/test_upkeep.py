@@ -1,0 +1,168 @@
+"""``rbp init``, ``rbp doctor`` and ``rbp clean``."""
+
+import csv
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from robustbench_pix.cli import examination
+from robustbench_pix.cli.examination import Finding
+
+
+@pytest.fixture
+def dead_process():
+    """Give the id of a process that has just ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def scratch(workspace, process, name="train-0123456789abcdef"):
+    folder = workspace / "runs" / f".scratch-{name}~{socket.gethostname()}~{process}~01234567"
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(b"half")
+    return folder
+
+
+def names(workspace):
+    return {path.name for path in (workspace / "runs").iterdir() if path.name != "plans"}
+
+
+def test_what_init_writes_runs(workspace, run, rbp):
+    said = rbp("init")
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == "Next: rbp run --recipe unregularized --recipe ours"
+    assert "ours" in rbp("models").out
+    done = run("--format", "csv", recipes=["unregularized", "ours"], seeds="2")
+    assert done.code == 0
+    board = {row["recipe"]: row for row in csv.DictReader(io.StringIO(done.out))}
+    assert {row["status"] for row in board.values()} == {"complete"}
+    assert board["ours"]["score"] != board["unregularized"]["score"]
+
+
+def test_init_in_another_folder(workspace, rbp):
+    said = rbp("init", "my/study")
+    assert said.out.splitlines()[-1] == "Next: cd my/study && rbp run --recipe unregularized --recipe ours"
+    assert {path.name for path in (workspace / "my/study/models").iterdir()} == {"ours.py", "ours.toml"}
+    again = rbp("init", "my/study")
+    assert "exists already; nothing was written. Give another folder." in again.refusal
+
+
+def test_doctor_finds_everything_in_order(rbp):
+    said = rbp("doctor", "--format", "json")
+    findings = {row["what"]: row for row in json.loads(said.out)}
+    assert said.code == 0, said.out
+    works = ("torch", "import torch", "import foolbox", "import art", "models", "attacks/suites", "workspace")
+    assert all(findings[what]["state"] == "works" for what in works)
+    assert findings["data set mnist"]["state"] == findings["data root"]["state"] == "absent"
+    assert "tiny" in findings["models/tasks"]["details"]
+
+
+@pytest.fixture
+def libraries_work(monkeypatch):
+    """Leave the imports out, which take long."""
+    monkeypatch.setattr(examination, "_torch", lambda: "cpu")
+    monkeypatch.setattr(examination, "_import", lambda *modules: lambda: "imports")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what", "words"),
+    [
+        ("models/broken.toml", "summary = ", "models", "broken.toml is not valid TOML"),
+        (
+            "models/tasks/tiny.toml",
+            'summary = "x"',
+            "models/tasks",
+            "tiny.toml: dataset: Field required; network: Field",
+        ),
+        ("attacks/gaussian.toml", "sumary = 1", "attacks", "sumary: there is no such field (did you mean summary?)"),
+        (
+            "attacks/suites/noise.toml",
+            'version = 1\nsummary = "x"\nattacks = ["gausian"]',
+            "attacks/suites",
+            "There is no attack named 'gausian'. Did you mean gaussian?",
+        ),
+    ],
+)
+def test_doctor_names_a_broken_file(workspace, rbp, libraries_work, file, text, what, words):
+    (workspace / file).write_text(text)
+    said = rbp("doctor", "--format", "json")
+    findings = {row["what"]: row for row in json.loads(said.out)}
+    assert said.code == 1
+    assert [name for name, row in findings.items() if row["state"] == "fails"] == [what]
+    assert words in findings[what]["details"]
+
+
+def test_doctor_tells_of_libraries_data_and_disk(workspace, rbp, monkeypatch, libraries_work):
+    def fails():
+        raise ImportError("libcuda.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(examination, "_torch", fails)
+    monkeypatch.setattr(examination, "LIBRARIES", ("torch", "no-such-library"))
+    (workspace / "data/MNIST/raw").mkdir(parents=True)
+    said = rbp("doctor", "--format", "json", "--workspace", workspace / "nowhere", "--data-root", workspace / "data")
+    findings = {row["what"]: Finding(**row) for row in json.loads(said.out)}
+    assert said.code == 1
+    assert findings["import torch"].details == "ImportError: libcuda.so.1: cannot open shared object file"
+    assert findings["no-such-library"].details == "not installed; pip install no-such-library"
+    assert (findings["data root"].state, findings["data set mnist"].state) == ("works", "works")
+    assert findings["data set natural"].details.endswith("put pictures there")
+    assert findings["workspace"].state == "fails"
+
+
+def test_doctor_reads_well(rbp, libraries_work):
+    text = rbp("doctor").out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert all(name in text for name in ("adversarial-robustness-toolbox ", "data set fashionmnist ", "boundary"))
+
+
+def test_clean_removes_what_is_left_and_what_is_damaged(workspace, run, rbp, dead_process):
+    run(seeds="2")
+    whole = names(workspace)
+    left, busy = scratch(workspace, dead_process), scratch(workspace, os.getppid())
+    elsewhere = workspace / "runs" / f".scratch-train-1~another-machine~{dead_process}~01234567"
+    elsewhere.mkdir()
+    damaged = next((workspace / "runs").glob("train-*"))
+    (damaged / "weights.safetensors").write_bytes(b"short")
+    expected = [
+        f"runs/{left.name}: left by an interrupted run",
+        f"runs/{damaged.name}: damaged (weights.safetensors has changed)",
+    ]
+    before = names(workspace)
+    assert rbp("clean", "--dry-run").out.splitlines() == [f"would remove {line}" for line in expected]
+    assert names(workspace) == before
+    assert rbp("clean").out.splitlines() == [f"removed {line}" for line in expected]
+    assert names(workspace) == whole - {damaged.name} | {busy.name, elsewhere.name}
+    assert rbp("clean").out == "Nothing to remove.\n"
+    assert rbp("leaderboard").code == 0
+    assert "1 job to do, 3 finished before and kept." in run(seeds="2").err
+    assert names(workspace) == whole | {busy.name, elsewhere.name}
+
+
+def test_clean_where_nothing_was_run(rbp):
+    assert rbp("clean").out == rbp("clean", "--unused").out == "Nothing to remove.\n"
+
+
+def test_clean_removes_what_no_plan_names_any_more(workspace, run, rbp):
+    text = 'summary = "x"\nregularizer = "similarity"\nparameters = { target = "pixel", alpha = 0.1 }\n'
+    (workspace / "models/mine.toml").write_text(text)
+    run(recipes=["unregularized", "mine"], suite="tiny")
+    (workspace / "models/mine.toml").write_text(text.replace("0.1", "0.2"))
+    old = names(workspace)
+    run(recipes=["unregularized", "mine"], suite="tiny")
+    assert rbp("clean").out == "Nothing to remove.\n"
+    planned = rbp("clean", "--unused", "--dry-run").out.splitlines()
+    assert len(planned) == 4  # the old model and its three attacks; not the source model
+    assert all(line.startswith("would remove runs/") and line.endswith(": no plan names it") for line in planned)
+    assert all(line.split()[2].removeprefix("runs/").rstrip(":") in old for line in planned)
+    board = rbp("leaderboard", "--format", "csv").out
+    assert rbp("clean", "--unused").out.splitlines() == [line.replace("would remove", "removed") for line in planned]
+    assert rbp("clean", "--unused").out == "Nothing to remove.\n"
+    assert rbp("leaderboard", "--format", "csv").out == board
+    assert "Nothing to do" in run(recipes=["unregularized", "mine"], suite="tiny").err
