@@ -55,8 +55,10 @@ def measure(
     regularizer, images = None, data.train_images[:0]
     resolved = dict(workspace.recipe(recipe).parameters) | parameters
     if parameters:
-        of = data if combination.images == combination.task else load_dataset(
-            combination.images, None, root=Path(root), colour=task.colour
+        of = (
+            data
+            if combination.images == combination.task
+            else load_dataset(combination.images, None, root=Path(root), colour=task.colour)
         )
         images = regularization_images(of, count=training.regularization_images, colour=task.colour)
         setting = Setting(images, feature_shapes(network, images, "cpu"), seed)

@@ -22,7 +22,7 @@ from robustbench_pix.attacks.base import (
     attacked_module,
 )
 from robustbench_pix.attacks.engines import reason
-from robustbench_pix.errors import UserError, unknown
+from robustbench_pix.errors import JobFailedError, UserError, unknown
 from robustbench_pix.randomness import global_streams
 
 TAKES_STARTS = frozenset({"BoundaryAttack", "HopSkipJump"})
@@ -43,6 +43,8 @@ class ArtAttack:
         self, target: Target, image: Tensor, label: Tensor, key: ImageKey, start: Tensor | None, **overrides: Any
     ) -> Tensor:
         """Return the toolbox's image for a batch of one image, (1, C, H, W)."""
+        if image.device.type not in ("cpu", "cuda"):
+            raise JobFailedError(f"the toolbox attacks on cpu or cuda, not on {image.device.type}; give --device cpu")
         model: nn.Module = attacked_module(target)
         if self.engine_class.__name__ in WANTS_PROBABILITIES:
             model = nn.Sequential(model, nn.Softmax(dim=1))

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
@@ -74,7 +74,6 @@ def attacked_module(target: Target) -> Oracle:
 class FixedStrengthAttack(ABC):
     """Perturbs images at given strengths."""
 
-    kind: ClassVar = "fixed strength"
     batch_dependent: bool = False
     """Whether an image's result depends on the images attacked with it."""
     one_by_one: bool = False
@@ -90,7 +89,6 @@ class FixedStrengthAttack(ABC):
 class MinimalDistanceAttack(ABC):
     """Searches for the smallest perturbation that changes the decision."""
 
-    kind: ClassVar = "minimal distance"
     batch_dependent: bool = False
     one_by_one: bool = False
     needs_starts: bool = False

@@ -60,7 +60,6 @@ class Regularizer(nn.Module):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
-        self.image_count = len(setting.images)
 
     @classmethod
     def unavailable(cls, parameters: dict[str, Any], folder: Path | None) -> str | None:

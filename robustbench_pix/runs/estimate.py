@@ -101,6 +101,8 @@ def _work_of(identity: dict[str, Any], task: str) -> str:
 def _earlier_seconds(store: Store) -> dict[str, float]:
     found = {}
     for path in sorted(store.root.glob("*-*/spec.json")):
+        if store.damage(path.parent.name):
+            continue
         spec = store.spec(path.parent.name)
         found[_work_of(spec["identity"], spec["context"].get("task", ""))] = float(spec["seconds"])
     return found

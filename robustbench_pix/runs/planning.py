@@ -152,10 +152,13 @@ class _Planner:
         self.plan.local_code |= reference is None
         files, named = None, frozenset[str]()
         if isinstance(target, type) and issubclass(target, Regularizer):
-            reason = target.unavailable(parameters, recipe.folder)
-            if reason:
-                return None, reason
-            files, named = target.check(parameters, recipe.folder, len(self._images())), target.file_parameters
+            try:
+                reason = target.unavailable(parameters, recipe.folder)
+                if reason:
+                    return None, reason
+                files, named = target.check(parameters, recipe.folder, len(self._images())), target.file_parameters
+            except ValueError as error:
+                raise UserError(f"{recipe.path}: {recipe.regularizer} refused its parameters: {error}.") from error
         return {
             "regularizer": reference or recipe.regularizer,
             "source": regularizers.source(recipe.regularizer, recipe.folder),
@@ -239,7 +242,7 @@ class _Planner:
         if name in datasets.names():
             return {**data_context(name, None, root, self.colour), "count": count}
         known = {*self.request.workspace.names("models/tasks"), *datasets.names()}
-        raise unknown("images", name, known, list_with="rbp tasks")
+        raise unknown("set of images", name, known)
 
     def _images(self) -> Any:
         return load_regularization_images(self.images_context)

@@ -12,6 +12,9 @@ from robustbench_pix.errors import UserError, nearest
 SOURCE_SEED = 1_000_000
 """Seed of the unregularized source model of transfer attacks; it may not be evaluated."""
 
+LARGEST_SEED = 1_999_999
+"""Far above any use, and far below what a table's whole numbers can hold."""
+
 DEFAULT_RECIPES = ("unregularized", "pixel", "thresholded", "neural")
 DEFAULT_COMBINATIONS = ("digits",)
 DEFAULT_SEEDS = "3"
@@ -80,14 +83,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     Raises:
         UserError: it is neither, names a seed twice, or names that of the source models.
 
-    >>> parse_seeds("3"), parse_seeds("4,5"), parse_seeds("4,")
+    >>> parse_seeds("3"), parse_seeds("5,4"), parse_seeds("4,")
     ((0, 1, 2), (4, 5), (4,))
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts):
         raise UserError(f"--seeds {text!r} is neither a count such as 3 nor a list such as 0,1,2 (or 4, for one seed).")
-    numbers = tuple(int(part) for part in parts)
-    seeds = numbers if "," in text else tuple(range(numbers[0]))
+    numbers = sorted(int(part) for part in parts)
+    if numbers[-1] > LARGEST_SEED:
+        raise UserError(f"--seeds {text!r} goes beyond {LARGEST_SEED}; give smaller seeds.")
+    seeds = tuple(numbers) if "," in text else tuple(range(numbers[0]))
     if not seeds or len(set(seeds)) != len(seeds):
         raise UserError(f"--seeds {text!r} must name at least one seed, and none twice.")
     if SOURCE_SEED in seeds:

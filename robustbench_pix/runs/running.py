@@ -47,7 +47,7 @@ def run_request(request: Request, means: Means, watcher: Watcher, *, report: Cal
         devices = worker_devices(device, means.workers)
         in_here = means.executor == "inline" or plan.local_code
         with inline(devices[0]) if in_here else processes(devices[: len(jobs)]) as executor:
-            failed = carry_out(jobs, store, executor, watcher, slots=1 if in_here else len(devices)).failed
+            failed = carry_out(jobs, store, executor, watcher, slots=1 if in_here else len(devices))
     rows = as_rows(plan.rows, failed)
     save_plan(rows, store)
     return rows

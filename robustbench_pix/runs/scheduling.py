@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from robustbench_pix.errors import JobFailedError, UserError
@@ -27,16 +26,7 @@ class Watcher(Protocol):
         """A moment has passed; these jobs have been submitted and are not finished."""
 
 
-@dataclass
-class Outcome:
-    """What became of a plan: the names of jobs that failed, with the reasons."""
-
-    failed: dict[str, str] = field(default_factory=dict)
-
-
-def missing_jobs(
-    jobs: Iterable[Job], store: Store, *, report: Callable[[str], None], remove: bool = True
-) -> list[Job]:
+def missing_jobs(jobs: Iterable[Job], store: Store, *, report: Callable[[str], None], remove: bool = True) -> list[Job]:
     """Return the jobs whose folders are not there; a damaged folder is named, removed, and counts as missing.
 
     A training that only serves attacks which are all there is still wanted: its weights are part of the result.
@@ -53,24 +43,25 @@ def missing_jobs(
     return missing
 
 
-def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int) -> Outcome:
+def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int) -> dict[str, str]:
     """Do jobs, each once what it needs is there; at most ``slots`` are submitted at a time, in their order.
 
-    A job that fails takes those that need it along; all others are done.
+    A job that fails takes those that need it along; all others are done. The names of jobs that failed are returned
+    with the reasons.
 
     Raises:
         UserError: nothing more can be written, or a worker died; what was finished is kept.
     """
-    outcome, waiting, running = Outcome(), list(jobs), dict[Future[None], Job]()
+    failed, waiting, running = dict[str, str](), list(jobs), dict[Future[None], Job]()
     unfinished = {job.name for job in jobs}
     while waiting or running:
         for job in list(waiting):
-            broken = [name for name in job.needs if name in outcome.failed]
+            broken = [name for name in job.needs if name in failed]
             if broken:
                 waiting.remove(job)
-                outcome.failed[job.name] = outcome.failed[broken[0]]
+                failed[job.name] = failed[broken[0]]
                 unfinished.discard(job.name)
-                watcher.finished(job, outcome.failed[job.name])
+                watcher.finished(job, failed[job.name])
             elif len(running) < slots and not any(name in unfinished for name in job.needs):
                 waiting.remove(job)
                 running[executor.submit(execute_here, job, str(store.root))] = job
@@ -79,11 +70,11 @@ def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watche
             job = running.pop(future)
             reason = _reason(future)
             if reason:
-                outcome.failed[job.name] = reason
+                failed[job.name] = reason
             unfinished.discard(job.name)
             watcher.finished(job, reason)
         watcher.tick(list(running.values()))
-    return outcome
+    return failed
 
 
 def _reason(future: Future[None]) -> str | None:

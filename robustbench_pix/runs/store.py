@@ -42,8 +42,8 @@ class Store:
     def damage(self, name: str) -> str | None:
         """Return what is wrong with a run's folder, or None: every file must have the digest that spec.json states."""
         try:
-            files = self.spec(name)["files"]
-        except (OSError, ValueError, KeyError):
+            files = dict(self.spec(name)["files"])
+        except (OSError, ValueError, KeyError, TypeError):
             return f"{SPEC} cannot be read"
         for file, expected in files.items():
             path = self.folder(name) / file

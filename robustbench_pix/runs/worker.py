@@ -78,11 +78,15 @@ def _do(job: Job, store: Store, scratch: Path, device: str) -> None:
     except OSError as error:
         if error.errno in DISK_ERRORS and (error.filename is None or Path(error.filename).is_relative_to(scratch)):
             raise
-        raise JobFailedError(f"{type(error).__name__}: {error}") from error
+        raise JobFailedError(f"{type(error).__name__}: {_one_line(error)}") from error
     except UserError as error:
-        raise JobFailedError(str(error)) from error
+        raise JobFailedError(_one_line(error)) from error
     except Exception as error:
-        raise JobFailedError(f"{type(error).__name__}: {error}") from error
+        raise JobFailedError(f"{type(error).__name__}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _reporter(path: Path) -> Callable[[float], None]:

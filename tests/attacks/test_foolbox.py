@@ -10,6 +10,7 @@ from robustbench_pix.attacks.starts import find_starts
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import global_streams
 from tests.attacks.toys import (
+    Counting,
     Halfspace,
     Quadrants,
     attacked,
@@ -69,6 +70,20 @@ def test_decision_attacks_reach_the_distance_to_a_hyperplane(attack, parameters,
     assert (ratio > 1 - 1e-4).all()
     assert (ratio < factor).all()
     assert not examples["failed"].any()
+
+
+@pytest.mark.parametrize("attack", ["foolbox:BoundaryAttack", "art:HopSkipJump"])
+def test_a_decision_attack_on_a_source_model_starts_there_and_asks_the_attacked_model_nothing(attack):
+    source, network, images = Halfspace(distance=0.3), Counting(Halfspace(distance=0.2)), gray_images(4)
+    parameters = {"steps": 5000} if attack == "foolbox:BoundaryAttack" else {"max_iter": 10}
+    labels = decisions_of(network.network, images)
+    examples = run_entry(entry(attack, "transfer", **parameters), network, images, labels, source, classes=2)
+    assert (examples["queries"] == 0).all()
+    assert network.asked == 4 + 4 * 4, "the clean decisions and the verdicts, nothing else"
+    assert not examples["failed"].any()
+    ratio = examples["l2"].to_numpy() / source.distances(images).numpy()
+    assert (ratio > 1 - 1e-4).all()
+    assert (ratio < 1.01 if attack == "foolbox:BoundaryAttack" else ratio < 1.35).all()
 
 
 def test_a_gradient_attack_reaches_it_exactly():

@@ -187,3 +187,35 @@ def test_plans_name_what_failed(regularizers, workspace, run):
     run(recipes=["raises"])
     plans = [json.loads(path.read_text()) for path in (workspace / "runs/plans").glob("*.json")]
     assert [list(row["failed"].values()) for plan in plans for row in plan["rows"]] == [[REASONS["raises"]]]
+
+
+@pytest.mark.parametrize("file", ["spec.json", "examples.parquet"])
+def test_a_damaged_run_stops_no_board_and_a_dry_run_leaves_it(workspace, run, rbp, file):
+    run(seeds="2")
+    path = sorted((workspace / "runs").glob("attack-*"))[0] / file
+    path.write_bytes(b"[")
+    board = rbp("leaderboard", "--format", "csv")
+    assert board.code == 0
+    assert rbp("publish").code == 0
+    if file == "examples.parquet":
+        assert run("--dry-run", seeds="2").code == 0
+        assert path.read_bytes() == b"["
+
+
+def test_a_damaged_plan_is_one_sentence(workspace, run, rbp):
+    run()
+    plan = next((workspace / "runs/plans").glob("*.json"))
+    plan.write_text("{")
+    said = rbp("leaderboard").refusal
+    assert said.startswith(f"runs/plans/{plan.name} cannot be read")
+    assert run().code == 0
+    assert rbp("leaderboard").code == 0
+
+
+def test_reasons_are_no_markup_on_a_terminal(regularizers, workspace, run, monkeypatch):
+    text = REGULARIZERS.replace('"no idea"', '"closing [/x] tag"')
+    (workspace / "models/bad.py").write_text(text)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    said = run(recipes=["raises"])
+    assert said.code == 1
+    assert "closing [/x] tag" in said.err

@@ -1,5 +1,7 @@
 """No engine is trusted: what becomes of every image, whatever an attack returns."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -332,6 +334,25 @@ def test_repetitions_draw_anew_and_are_told_apart():
     alone = run_fixed(GaussianNoise(), repetitions=1)
     first = examples[examples["repetition"] == 0].reset_index(drop=True)
     assert alone.equals(first), "more repetitions do not change the first"
+
+
+def test_an_attack_that_draws_from_global_states_repeats_its_bytes_and_leaves_them_alone():
+    def anyhow(images, strength=None):
+        size = images.shape
+        drawn = torch.rand(size) + torch.from_numpy(np.random.random(size)) + random.random()
+        return (images + 0.3 * (drawn - 1.5)).clamp(0, 1)
+
+    for run in (run_fixed, run_minimal):
+        first = run(anyhow, repetitions=2)
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        assert first.equals(run(anyhow, repetitions=2))
+        assert random.getstate() == before[0]
+        np.testing.assert_equal(np.random.get_state(), before[1])
+        assert torch.equal(torch.get_rng_state(), before[2])
+        assert (first.groupby("index")["l2"].nunique() > 1).any(), "repetitions draw anew"
 
 
 def test_which_images_are_attacked_is_fixed_and_nested():

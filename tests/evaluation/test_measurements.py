@@ -14,7 +14,9 @@ ENTRIES = 64
 STRENGTHS = (0.0, 0.1, 0.3, 0.5)
 
 
-def spec_of(strengths=STRENGTHS, attack="gaussian-noise", kind="sigma", access="none", protocol="strict", dependent=False):
+def spec_of(
+    strengths=STRENGTHS, attack="gaussian-noise", kind="sigma", access="none", protocol="strict", dependent=False
+):
     attack = {"attack": attack, "access": access, "strength": kind, "strengths": list(strengths)}
     attack["evaluation"] = {"repetitions": 2}
     identity = {"attack": attack, "protocol": protocol}

@@ -83,7 +83,8 @@ def test_the_papers_protocol_reports_a_distance_that_enters_no_score(tmp_path):
 
     workspace = tiny_workspace(tmp_path)
     short = (workspace / "attacks/boundary.toml").read_text()
-    short = short.replace("[strengths]\ntiny = [0.0, 1.0, 2.0]\n", "").replace("images = 8", "images = 8\nrepetitions = 2")
+    short = short.replace("[strengths]\ntiny = [0.0, 1.0, 2.0]\n", "")
+    short = short.replace("images = 8", "images = 8\nrepetitions = 2")
     (workspace / "attacks/short.toml").write_text(short)
     suite = 'version = 1\nprotocol = "paper"\nsummary = "Paper"\nattacks = ["gaussian", "transfer-fgsm", "short"]\n'
     (workspace / "attacks/suites/paper.toml").write_text(suite)
