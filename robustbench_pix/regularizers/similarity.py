@@ -26,7 +26,7 @@ def pixel_similarity(images: Tensor) -> Tensor:
     Returns:
         (N, N), float64, in [-1, 1]. An image equal to the mean has similarity 0 to every image.
 
-    >>> pixel_similarity(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    >>> pixel_similarity(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).round(decimals=6)
     tensor([[ 1., -1.],
             [-1.,  1.]], dtype=torch.float64)
     """

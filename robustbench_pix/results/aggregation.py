@@ -55,7 +55,8 @@ def build_leaderboard(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.Data
         with_strengths |= set(_listed(asked["attacks"])) - distances
         built += _block_rows([_recipe(row, within, distances) for row in asked.itertuples()])
     order = _listed(rows["attacks"])
-    columns = [ROBUSTNESS_PREFIX + attack for attack in order if attack in with_strengths]
+    prefixes = (ROBUSTNESS_PREFIX, RETAINED_PREFIX)
+    columns = [prefix + attack for prefix in prefixes for attack in order if attack in with_strengths]
     columns += [DISTANCE_PREFIX + attack for attack in order if attack in with_distance]
     return typed(pd.DataFrame(built), leaderboard_columns(columns))
 

@@ -109,7 +109,7 @@ def _flags(examples: pd.DataFrame, counted: pd.DataFrame, reference: str) -> lis
     flags = []
     if reference in KNOWN_DEFECTS:
         flags.append(KNOWN_DEFECTS[reference].reason)
-    failed = examples["failed"].mean()
+    failed = examples.groupby("strength", dropna=False)["failed"].mean().max()
     if failed > FAILED_SHARE:
         flags.append(f"failed on {failed:.0%}")
     if "checkpoint_l2" in examples and not _converged(counted):

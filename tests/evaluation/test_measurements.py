@@ -168,10 +168,12 @@ def test_no_flags_where_there_is_nothing_to_say():
 
 
 def test_failures_above_one_in_a_hundred_are_flagged():
-    examples = fixed_examples(count=25)
-    examples["failed"] = np.arange(len(examples)) < 2
-    assert (len(examples), flags(examples)) == (200, "")
-    examples["failed"] = np.arange(len(examples)) < 30
+    examples = fixed_examples(count=100)
+    assert (examples["strength"] == STRENGTHS[1]).sum() == 200
+    place = examples.groupby("strength").cumcount()
+    examples["failed"] = place < 2
+    assert flags(examples) == ""
+    examples["failed"] = (place < 30) & (examples["strength"] == STRENGTHS[1])
     assert flags(examples) == "failed on 15%"
 
 

@@ -98,7 +98,7 @@ def test_leaderboards_of_different_suites_and_costs_merge(tmp_path):
     publish(tmp_path, measurements=merge(other_measured, measured), leaderboard=merged, costs=bills)
     _, read = read_published(tmp_path)
     assert len(read) == len(board) + len(other_board)
-    assert list(read.columns[-2:]) == ["robustness_boundary", f"distance_{DISTANCE_ONLY}"]
+    assert list(read.columns[-2:]) == ["retained_boundary", f"distance_{DISTANCE_ONLY}"]
     assert read_costs(tmp_path)["seconds"].tolist() == [12.5, 1.0]
 
 

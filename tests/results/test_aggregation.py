@@ -91,7 +91,8 @@ def test_leaderboard_is_what_loops_compute(key):
 def test_columns_and_kinds():
     board = build_leaderboard(measurements(attacks=ALL), rows(attacks=ALL))
     robustness = [f"robustness_{attack}" for attack in ATTACKS]
-    assert list(board.columns) == [*names(LEADERBOARD), *robustness, f"distance_{DISTANCE_ONLY}"]
+    retained = [f"retained_{attack}" for attack in ATTACKS]
+    assert list(board.columns) == [*names(LEADERBOARD), *robustness, *retained, f"distance_{DISTANCE_ONLY}"]
     assert {str(board[column].dtype) for column in ("suite_version", "seeds", "rank")} == {"Int64"}
     assert {str(board[column].dtype) for column in ("score", "p_value", robustness[0])} == {"float64"}
     assert board["status"].tolist() == ["complete"] * 6 + ["not run"]
@@ -190,7 +191,8 @@ def test_blocks_keep_their_order_and_do_not_meet():
     asked = [rows(of, attacks=attacks[of["task"]]) for of in (first, second)]
     board = build_leaderboard(pd.concat(measured), pd.concat(asked))
     assert list(dict.fromkeys(board["task"])) == ["mnist", "cifar10"]
-    assert list(board.columns[-3:]) == ["robustness_uniform", "robustness_gaussian", f"distance_{DISTANCE_ONLY}"]
+    shown = [f"{kind}_{attack}" for kind in ("robustness", "retained") for attack in ("uniform", "gaussian")]
+    assert list(board.columns[-5:]) == [*shown, f"distance_{DISTANCE_ONLY}"]
     alone = build_leaderboard(measured[1], asked[1])
     both = board[board["task"] == "cifar10"].reset_index(drop=True)
     pd.testing.assert_frame_equal(both[alone.columns], alone)
@@ -212,3 +214,28 @@ def test_plain_dictionaries_will_do():
     records = [{name: pd.NA if pd.isna(value) else value for name, value in line.items()} for line in lines]
     loose = asked.assign(cells=1, controls=[text or None for text in asked["controls"]])
     pd.testing.assert_frame_equal(build_leaderboard(pd.DataFrame(records), loose), build_leaderboard(measured, asked))
+
+
+def test_retained_is_robustness_by_the_clean_accuracy_of_the_same_model():
+    measured = measurements()
+    row = build_leaderboard(measured, rows()).set_index("recipe").loc["pixel"]
+    shares = []
+    for seed in (0, 1, 2):
+        mine = measured[(measured["recipe"] == "pixel") & (measured["seed"] == seed)]
+        clean = mine[(mine["attack"] == "gaussian") & (mine["strength"] == 0)]["accuracy"].item()
+        last = mine[mine["attack"] == "boundary"].iloc[-1]
+        shares.append(last["area"] / last["strength"] / clean)
+    assert row["retained_boundary"] == pytest.approx(np.mean(shares))
+
+
+def test_repetitions_do_not_make_a_clean_accuracy_surer():
+    measured = measurements(seeds=(0,))
+    noise = measured["attack"] == "gaussian"
+    repeated = measured.assign(
+        n=measured["n"].where(~noise, measured["n"] * 5),
+        correct=measured["correct"].where(~noise, measured["correct"] * 5),
+        repetitions=measured["repetitions"].where(~noise, 5),
+    )
+    once, often = (build_leaderboard(table, rows(seeds=(0,))) for table in (measured, repeated))
+    columns = ["clean_accuracy", "clean_low", "clean_high"]
+    pd.testing.assert_frame_equal(once[columns], often[columns])

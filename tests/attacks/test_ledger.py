@@ -1,0 +1,147 @@
+"""The ledger of queries against a replay, one query after the other."""
+
+import numpy as np
+import pytest
+import torch
+
+from robustbench_pix.attacks.access import CHECKPOINTS, Ledger, Oracle
+from robustbench_pix.errors import JobFailedError
+from tests.attacks.toys import (
+    Counting,
+    Quadrants,
+    attacked,
+    decisions_of,
+    entry,
+    gray_images,
+    run_entry,
+    some_images,
+)
+
+
+def replay(image, label, asked, network):
+    """Recompute one image's ledger from the list of what was asked about it, in order."""
+    distances, nearest = [], image
+    for query in asked:
+        inside = query.min() >= 0 and query.max() <= 1
+        wrong = decisions_of(network, query[None]).item() != label
+        distance = (query - image).norm().item() if wrong and inside else np.inf
+        nearest = query if distance < min(distances, default=np.inf) else nearest
+        distances.append(distance)
+    count = len(asked)
+    last = max([2**power for power in range(5, 21) if 2**power <= 0.75 * count], default=32)
+    at = {checkpoint: min(distances[:checkpoint], default=np.inf) for checkpoint in CHECKPOINTS}
+    return count, min(distances, default=np.inf), nearest, at, last
+
+
+def check_against_replay(ledger, images, labels, asked, network):
+    queries, l2 = ledger.last_doubling()
+    for row in range(len(images)):
+        count, best, nearest, at, last = replay(images[row], labels[row].item(), asked[row], network)
+        assert ledger.queries[row].item() == count
+        assert ledger.best[row].item() == pytest.approx(best)
+        assert torch.equal(ledger.nearest[row], nearest)
+        for checkpoint in (100, 1_000, 10_000, 32, 64, 128, 256):
+            assert ledger.best_at(checkpoint)[row].item() == pytest.approx(at[checkpoint]), (row, checkpoint)
+        assert (queries[row].item(), l2[row].item()) == (last, pytest.approx(at[last]))
+
+
+def near(images, generator, spread):
+    return images + spread * torch.randn(images.shape, generator=generator)
+
+
+def test_ledger_equals_a_replay_of_rows_that_come_and_go():
+    network, images = Quadrants(), gray_images(5)
+    labels, generator = decisions_of(network, images), torch.Generator().manual_seed(0)
+    ledger, asked = Ledger(images, labels), [[] for _ in range(5)]
+    for step in range(150):
+        rows = torch.arange(5)[torch.rand(5, generator=generator) < 0.8]
+        inputs = near(images[rows], generator, 0.16 / (1 + step / 30))
+        ledger.record(inputs, network(inputs), rows)
+        for row, query in zip(rows.tolist(), inputs, strict=True):
+            asked[row].append(query)
+    check_against_replay(ledger, images, labels, asked, network)
+
+
+def test_ledger_equals_a_replay_of_large_batches_about_one_image():
+    network, images = Quadrants(), gray_images(3)
+    labels, generator = decisions_of(network, images), torch.Generator().manual_seed(1)
+    ledger, asked = Ledger(images, labels), [[], [], []]
+    ledger.under_attack = torch.tensor([1])
+    for size in (1, 20, 79, 1, 30, 250, 700, 5):
+        inputs = near(images[1].expand(size, -1, -1, -1), generator, 4 / (25 + len(asked[1])))
+        ledger.record(inputs, network(inputs), None)
+        asked[1] += list(inputs)
+    check_against_replay(ledger, images, labels, asked, network)
+    assert torch.isfinite(ledger.at[:, 1]).any()
+    assert len(ledger.at[:, 1].unique()) > 3, "the best distance fell from checkpoint to checkpoint"
+
+
+def test_ledger_equals_a_replay_of_the_images_under_attack():
+    network, images = Quadrants(), gray_images(4)
+    labels, generator = decisions_of(network, images), torch.Generator().manual_seed(2)
+    ledger, asked = Ledger(images, labels), [[] for _ in range(4)]
+    ledger.under_attack = torch.tensor([0, 2, 3])
+    for _ in range(60):
+        inputs = near(images[[0, 2, 3]], generator, 0.1)
+        ledger.record(inputs, network(inputs), None)
+        for row, query in zip((0, 2, 3), inputs, strict=True):
+            asked[row].append(query)
+    check_against_replay(ledger, images, labels, asked, network)
+
+
+def test_ledger_equals_a_replay_of_several_queries_of_several_images_at_once():
+    network, images = Quadrants(), gray_images(4)
+    labels, generator = decisions_of(network, images), torch.Generator().manual_seed(3)
+    ledger, asked = Ledger(images, labels), [[] for _ in range(4)]
+    for step in range(12):
+        rows = torch.randint(0, 4, (40,), generator=generator)
+        inputs = near(images[rows], generator, 0.16 / (1 + step / 3))
+        ledger.record(inputs, network(inputs), rows)
+        for row, query in zip(rows.tolist(), inputs, strict=True):
+            asked[row].append(query)
+    check_against_replay(ledger, images, labels, asked, network)
+
+
+def test_a_query_outside_the_bounds_counts_and_finds_nothing():
+    network, images = Quadrants(), gray_images(2)
+    labels = decisions_of(network, images)
+    ledger = Ledger(images, labels)
+    ledger.record(1.7 - images, network(1.7 - images), None)
+    assert ledger.queries.tolist() == [1, 1]
+    assert torch.isinf(ledger.best).all()
+    ledger.record(1 - images, network(1 - images), None)
+    assert torch.equal(ledger.nearest, 1 - images)
+
+
+def test_queries_that_cannot_be_attributed_are_refused():
+    images = some_images(3)
+    oracle = attacked(Quadrants(), images, torch.zeros(3).long())[0].oracle
+    with pytest.raises(JobFailedError, match=r"asked about 2 images in a batch of 3.*evaluation\.batch_size = 1"):
+        oracle(images[:2])
+
+
+@pytest.mark.parametrize(
+    ("attack", "access", "strength", "parameters"),
+    [
+        ("foolbox:LinfPGD", "gradients", "linf", {"steps": 5}),
+        ("foolbox:BoundaryAttack", "decisions", "l2", {"steps": 40}),
+        ("foolbox:HopSkipJumpAttack", "decisions", "l2", {"steps": 1}),
+        ("foolbox:SaltAndPepperNoiseAttack", "decisions", "l2", {"steps": 30}),
+        ("art:HopSkipJump", "decisions", "l2", {"max_iter": 2, "max_eval": 20, "init_eval": 10}),
+        ("art:SquareAttack", "scores", "linf", {"max_iter": 5}),
+        ("fast-gradient-sign", "gradients", "linf", {}),
+    ],
+)
+def test_queries_are_what_a_counting_model_counts(attack, access, strength, parameters):
+    network, images = Counting(Quadrants()), some_images(3)
+    labels = decisions_of(network.network, images)
+    examples = run_entry(entry(attack, access, strength, **parameters), network, images, labels)
+    verdicts = len(examples) * (4 if "checkpoint_l2" in examples else 1)
+    assert examples["queries"].sum() + len(images) + verdicts == network.asked
+    assert (examples.groupby("index")["queries"].sum() > 0).all()
+
+
+def test_the_oracle_and_its_ledger_ask_a_model_once():
+    network, images = Counting(Quadrants()), some_images(3)
+    Oracle(network, "decisions", Ledger(images, torch.zeros(3).long()))(images)
+    assert network.asked == 3
