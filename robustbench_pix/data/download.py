@@ -112,7 +112,7 @@ def _torchvision_class(name: str) -> Any:
         from torchvision import datasets
     except Exception as error:  # a build for another torch fails in more ways than ImportError
         raise UserError(
-            f"torchvision does not import ({type(error).__name__}: {error}); install the build of torchvision that belongs "
+            f"torchvision does not import ({type(error).__name__}: {error}); install the build of it that belongs "
             "to this torch, a CPU-only one beside a CPU-only one"
         ) from error
     return getattr(datasets, name)
