@@ -250,7 +250,7 @@ def test_a_torchvision_that_does_not_import(tmp_path, monkeypatch):
         return real(name, *arguments, **keywords)
 
     monkeypatch.setattr(builtins, "__import__", failing)
-    with pytest.raises(UserError, match=r"torchvision does not import .*nms does not exist.*pip install"):
+    with pytest.raises(UserError, match=r"torchvision does not import .*nms does not exist.*install the build of it"):
         torchvision_sets.read(SMALL, tmp_path, colour="gray")
 
 
