@@ -241,3 +241,11 @@ def test_what_evaluate_gives_can_be_measured(attack, access, kind, parameters, p
     assert rows[0]["correct"] == 20
     assert rows[0]["success_rate"] == 0
     assert 0 < rows[2]["area"] < 0.2
+
+
+def test_a_distance_equal_to_a_strength_is_within_it():
+    examples = minimal_examples(unsolved=0).assign(l2=0.3)
+    rows = measure(examples, spec_of(attack="x", kind="l2", access="decisions"))
+    clean = int((examples["label"] == examples["clean_prediction"]).sum())
+    assert [row["correct"] for row in rows] == [clean, clean, 0, 0]
+    assert [row["success_rate"] for row in rows] == [0, 0, 1, 1]

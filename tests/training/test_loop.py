@@ -193,3 +193,38 @@ def test_cuda_trains_like_the_cpu():
     on_cuda = train(network().cuda(), similarity().cuda(), data, SPEC, seed=0, alpha=0.5, device="cuda")
     assert on_cuda.log[0]["task_loss"] == pytest.approx(on_cpu.log[0]["task_loss"], rel=1e-3)
     assert on_cuda.log[0]["penalty"] == pytest.approx(on_cpu.log[0]["penalty"], rel=1e-2)
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])
+def test_forward_and_backward_compute_in_the_precision_that_the_id_names(monkeypatch, precision, tf32):
+    """cuDNN reads its flags at each pass, so the backward pass must stand under them too."""
+    seen = {"forward": set(), "backward": set()}
+
+    def flags():
+        return (
+            torch.backends.cudnn.allow_tf32,
+            torch.backends.cuda.matmul.allow_tf32,
+            torch.backends.cudnn.deterministic,
+        )
+
+    class Watching(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, images):
+            seen["forward"].add(flags())
+            return images.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            seen["backward"].add(flags())
+            return gradient
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not tf32)
+    net = network()
+    stem = net.stem.forward
+    net.stem.forward = lambda images: Watching.apply(stem(images))
+    spec = SPEC.model_copy(update={"epochs": 1})
+    train(net, None, DATA, spec, seed=0, alpha=0.0, device="cpu", precision=precision)
+    validation = (False, False, True)
+    assert seen["backward"] == {(tf32, tf32, True)}
+    assert seen["forward"] == {(tf32, tf32, True), validation}
+    assert torch.backends.cudnn.allow_tf32 is not tf32
