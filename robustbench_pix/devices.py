@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -42,6 +42,16 @@ def worker_devices(device: str, workers: int | None) -> list[str]:
     if device == "cpu":
         return ["cpu"] * (workers or min(2, os.cpu_count() or 1))
     return [device] * (workers or 1)
+
+
+def trainings_together(device: str) -> int:
+    """Return how many models a worker may train side by side: several on a GPU, where one leaves much of it idle."""
+    return 7 if device.startswith("cuda") else 1
+
+
+def current(device: str) -> AbstractContextManager[object]:
+    """Return a context in which a CUDA device is the current one; on other devices it changes nothing."""
+    return torch.cuda.device(device) if device.startswith("cuda") else nullcontext()
 
 
 def device_name(device: str) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -48,3 +49,39 @@ def global_streams(*key: str | int) -> Iterator[None]:
         finally:
             random.setstate(python_state)
             np.random.set_state(numpy_state)
+
+
+class GlobalState:
+    """The states of the global generators of one of several computations that take turns, at first those of now."""
+
+    def __init__(self) -> None:
+        self.states = _global_states()
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Let the computation go on with its own states, and put the others back afterwards."""
+        others = _global_states()
+        _set_global_states(self.states)
+        try:
+            yield
+        finally:
+            self.states = _global_states()
+            _set_global_states(others)
+
+
+def _global_states() -> tuple[Any, ...]:
+    import torch
+
+    on_cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), on_cuda
+
+
+def _set_global_states(states: tuple[Any, ...]) -> None:
+    import torch
+
+    of_python, of_numpy, on_cpu, on_cuda = states
+    random.setstate(of_python)
+    np.random.set_state(of_numpy)
+    torch.set_rng_state(on_cpu)
+    if on_cuda is not None:
+        torch.cuda.set_rng_state(on_cuda)

@@ -1,6 +1,7 @@
 """Residual networks (He et al. 2016) with the stem of Attias, Pehlevan and Obeid: stride 1, no max-pool.
 
 Every network takes images in [0, 1], shape (N, C, H, W), and scales them itself: ``scale * (image - shift)``.
+The images of a batch meet in ``BatchNorm2d`` alone, so several forwards can be fused into one (``segments.py``).
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robustbench_pix.networks.segments import BatchNorm2d
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; the shortcut is a 1x1 convolution where the shape changes."""
@@ -17,13 +20,13 @@ class BasicBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
+        self.bn1 = BatchNorm2d(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
+        self.bn2 = BatchNorm2d(channels_out)
         self.shortcut = nn.Sequential()
         if stride != 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), BatchNorm2d(channels_out)
             )
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -45,6 +48,8 @@ class ResNet(nn.Module):
         scale, shift: the input becomes ``scale * (image - shift)``.
     """
 
+    fusible = True
+
     def __init__(
         self,
         *,
@@ -61,7 +66,7 @@ class ResNet(nn.Module):
         self.scale, self.shift, self.pool = scale, shift, pool
         self.stem = nn.Sequential(
             nn.Conv2d(channels, widths[0], stem_size, padding=stem_size // 2, bias=False),
-            nn.BatchNorm2d(widths[0]),
+            BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
         stages, channels_in = [], widths[0]
@@ -82,13 +87,16 @@ class ResNet(nn.Module):
             taps.append(hidden)
         return taps
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, (N, classes)."""
-        hidden = self.features(images)[-1]
+    def head(self, hidden: Tensor) -> Tensor:
+        """Return the logits, (N, classes), from the last feature map."""
         pooled = (
             functional.adaptive_avg_pool2d(hidden, 1) if self.pool is None else functional.avg_pool2d(hidden, self.pool)
         )
         return cast(Tensor, self.linear(torch.flatten(pooled, 1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits, (N, classes)."""
+        return self.head(self.features(images)[-1])
 
 
 def resnet18(*, channels: int, classes: int, width: int = 64, scale: float = 1.0, shift: float = 0.0) -> ResNet:

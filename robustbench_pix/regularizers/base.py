@@ -55,6 +55,8 @@ class Regularizer(nn.Module):
     """
 
     pairs: int = DEFAULT_PAIRS
+    penalizes: bool = True
+    """Whether ``forward`` is wanted; a regularizer that only wants the pairs' forwards done, without it, says False."""
     file_parameters: ClassVar[frozenset[str]] = frozenset()
     """Parameters that name files: their place is no part of a run's identity, the digest from ``check`` is."""
 
@@ -75,8 +77,8 @@ class Regularizer(nn.Module):
         """Return the numbers of the pairs to draw from, int64 (K,), or None for all pairs."""
         return None
 
-    def forward(self, step: PairStep) -> Tensor | None:
-        """Return the penalty, a scalar, or None for a regularizer that only wants its forwards done."""
+    def forward(self, step: PairStep) -> Tensor:
+        """Return the penalty, a scalar. Nothing in it should wait for the device (``.item()``, ``if tensor``)."""
         raise UserError(f"The regularizer {type(self).__name__} must define forward(step) and return a scalar.")
 
     def report(self) -> dict[str, float]:

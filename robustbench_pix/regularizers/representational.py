@@ -29,6 +29,7 @@ class SimilarityRegularizer(Regularizer):
         super().__init__(setting)
         self.specification = SimilarityParameters(**parameters)
         self.pairs = self.specification.pairs
+        self.penalizes = self.specification.target != "none"
         target = build_target(setting.images, self.specification, seed=setting.seed, folder=setting.folder)
         self.allowed_pairs = target.allowed
         self.register_buffer("target", target.values)
@@ -57,10 +58,8 @@ class SimilarityRegularizer(Regularizer):
         """The pairs that an ablation keeps."""
         return self.allowed_pairs
 
-    def forward(self, step: PairStep) -> Tensor | None:
-        """Return L_sim of equation 2, or None for the control without a penalty."""
-        if self.specification.target == "none":
-            return None
+    def forward(self, step: PairStep) -> Tensor:
+        """Return L_sim of equation 2."""
         centred = [self._centred(layer, *maps) for layer, maps in enumerate(zip(step.first, step.second, strict=True))]
         similarity = feature_similarity([first for first, _ in centred], [second for _, second in centred])
         predicted = torch.softmax(self.layer_logits, dim=0) @ similarity

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from robustbench_pix.devices import resolve_device, worker_devices
+from robustbench_pix.devices import resolve_device, trainings_together, worker_devices
 from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.planning import make_plan
 from robustbench_pix.runs.plans import Rows, as_rows, save_plan
@@ -47,7 +47,8 @@ def run_request(request: Request, means: Means, watcher: Watcher, *, report: Cal
         devices = worker_devices(device, means.workers)
         in_here = means.executor == "inline" or plan.local_code
         with inline(devices[0]) if in_here else processes(devices[: len(jobs)]) as executor:
-            failed = carry_out(jobs, store, executor, watcher, slots=1 if in_here else len(devices))
+            slots = 1 if in_here else len(devices)
+            failed = carry_out(jobs, store, executor, watcher, slots=slots, together=trainings_together(device))
     rows = as_rows(plan.rows, failed)
     save_plan(rows, store)
     return rows

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from math import ceil
 from typing import Protocol
 
-from robustbench_pix.errors import JobFailedError, UserError
+from robustbench_pix.errors import UserError
 from robustbench_pix.runs.jobs import Job
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.worker import execute_here
@@ -43,16 +44,18 @@ def missing_jobs(jobs: Iterable[Job], store: Store, *, report: Callable[[str], N
     return missing
 
 
-def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int) -> dict[str, str]:
-    """Do jobs, each once what it needs is there; at most ``slots`` are submitted at a time, in their order.
+def carry_out(
+    jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int, together: int = 1
+) -> dict[str, str]:
+    """Do jobs, each once what it needs is there, in their order.
 
-    A job that fails takes those that need it along; all others are done. The names of jobs that failed are returned
-    with the reasons.
+    At most ``slots`` submissions run at a time; one is an attack, or up to ``together`` trainings. A job that fails
+    takes those that need it along; all others are done. The names of jobs that failed are returned with the reasons.
 
     Raises:
         UserError: nothing more can be written, or a worker died; what was finished is kept.
     """
-    failed, waiting, running = dict[str, str](), list(jobs), dict[Future[None], Job]()
+    failed, waiting, running = dict[str, str](), list(jobs), dict[Future[dict[str, str]], list[Job]]()
     unfinished = {job.name for job in jobs}
     while waiting or running:
         for job in list(waiting):
@@ -62,30 +65,36 @@ def carry_out(jobs: list[Job], store: Store, executor: Executor, watcher: Watche
                 failed[job.name] = failed[broken[0]]
                 unfinished.discard(job.name)
                 watcher.finished(job, failed[job.name])
-            elif len(running) < slots and not any(name in unfinished for name in job.needs):
-                waiting.remove(job)
-                running[executor.submit(execute_here, job, str(store.root))] = job
+        while len(running) < slots:
+            ready = [job for job in waiting if not any(name in unfinished for name in job.needs)]
+            if not ready:
+                break
+            bundle = _bundle(ready, min(together, ceil(len(ready) / (slots - len(running)))))
+            waiting = [job for job in waiting if job not in bundle]
+            running[executor.submit(execute_here, bundle, str(store.root))] = bundle
         done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
-            job = running.pop(future)
-            reason = _reason(future)
-            if reason:
-                failed[job.name] = reason
-            unfinished.discard(job.name)
-            watcher.finished(job, reason)
-        watcher.tick(list(running.values()))
+            reasons = _reasons(future)
+            for job in running.pop(future):
+                unfinished.discard(job.name)
+                watcher.finished(job, reasons.get(job.name))
+            failed |= reasons
+        watcher.tick([job for bundle in running.values() for job in bundle])
     return failed
 
 
-def _reason(future: Future[None]) -> str | None:
-    """Return why a job failed, or None; what stops everything is raised."""
+def _bundle(ready: list[Job], together: int) -> list[Job]:
+    """Return what is submitted next: the first job, with other trainings if it is one."""
+    first = ready[0]
+    return [job for job in ready if job.kind == "train"][:together] if first.kind == "train" else [first]
+
+
+def _reasons(future: Future[dict[str, str]]) -> dict[str, str]:
+    """Return why jobs of a submission failed, by name; what stops everything is raised."""
     try:
-        future.result()
-    except JobFailedError as error:
-        return str(error)
+        return future.result()
     except BrokenProcessPool as error:
         raise UserError(
             "A worker process ended early: memory ran out (--workers 1 takes less), or a script called run() outside "
             "`if __name__ == '__main__':`; what was finished is kept, so mend that and run it again."
         ) from error
-    return None

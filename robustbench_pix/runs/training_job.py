@@ -1,7 +1,7 @@
 """The job ``train``: from its description to weights.safetensors and log.csv."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,17 @@ from robustbench_pix.randomness import global_streams
 from robustbench_pix.regularizers.base import Setting, build_regularizer
 from robustbench_pix.runs.jobs import Job, load, load_regularization_images, optional_path
 from robustbench_pix.runs.store import SPEC, Store
-from robustbench_pix.training.loop import TrainingData, train
+from robustbench_pix.training.loop import training
+from robustbench_pix.training.resident import TrainingData
 
 WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
 
 
-def run_training(job: Job, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
-    """Train the model of a job and write its best epoch and its log into a scratch folder."""
+def run_training(
+    job: Job, scratch: Path, *, device: str, progress: Callable[[float], None]
+) -> Generator[None, None, None]:
+    """Train the model of a job, step by step, and write its best epoch and its log into a scratch folder."""
     task, context = job.identity["task"], job.context
     spec = TrainingSpec(**task["training"])
     data = load(context["data"])
@@ -40,7 +43,7 @@ def run_training(job: Job, scratch: Path, *, device: str, progress: Callable[[fl
         with global_streams("regularizer", seed):
             regularizer = build_regularizer(target, setting, context["parameters"], wanted["regularizer"]).to(device)
     with global_streams("training", seed):
-        trained = train(
+        trained = yield from training(
             network,
             regularizer,
             TrainingData(*(part.to(device) for part in (*parts, images))),

@@ -1,17 +1,20 @@
-"""Do one job in this process: on one thread where it is a CPU, reporting progress beside what it writes."""
+"""Do jobs in this process: on one thread where it is a CPU, reporting progress beside what they write."""
 
 import os
 import platform
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.runs.jobs import Job
 from robustbench_pix.runs.store import DISK_ERRORS, PROGRESS, Store
+
+if TYPE_CHECKING:
+    from robustbench_pix.training.side_by_side import SharedClock
 
 PROGRESS_EVERY_SECONDS = 0.5
 _device = "cpu"
@@ -25,28 +28,46 @@ def start_worker(devices: Any, parent: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def execute_here(job: Job, root: str) -> None:
-    """Do a job in a worker process, on the device that the worker took."""
-    execute(job, Store(Path(root)), _device)
+def execute_here(jobs: list[Job], root: str) -> dict[str, str]:
+    """Do jobs in a worker process, on the device that the worker took; see ``execute``."""
+    return execute(jobs, Store(Path(root)), _device)
 
 
-def execute(job: Job, store: Store, device: str) -> None:
-    """Do a job and put its folder into the store, unless it is there already.
+def execute(jobs: list[Job], store: Store, device: str) -> dict[str, str]:
+    """Do jobs side by side and put their folders into the store, unless they are there already.
+
+    Returns:
+        Why jobs failed, by their names; all others are done.
 
     Raises:
-        JobFailedError: the job cannot be done; others may.
         UserError: nothing more can be done, such as on a full disk.
     """
-    if store.has(job.name):
-        return
+    import torch
+
+    from robustbench_pix.devices import current
+    from robustbench_pix.training.side_by_side import SharedClock, side_by_side
+
+    failed, clock, threads = dict[str, str](), SharedClock(), torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        with current(device):
+            side_by_side((_attempt(job, store, device, clock, failed) for job in jobs), device, clock)
+    finally:
+        torch.set_num_threads(threads)
+    return failed
+
+
+def _attempt(
+    job: Job, store: Store, device: str, clock: "SharedClock", failed: dict[str, str]
+) -> Generator[None, None, None]:
     import torch
 
     from robustbench_pix import __version__
     from robustbench_pix.devices import device_name
 
-    threads = torch.get_num_threads()
-    if device == "cpu":
-        torch.set_num_threads(1)
+    if store.has(job.name):
+        return
     spec: dict[str, Any] = {
         "identity": job.identity,
         "context": job.context,
@@ -56,23 +77,23 @@ def execute(job: Job, store: Store, device: str) -> None:
         "device": device_name(device),
         "processor": _processor(),
     }
-    started = time.monotonic()
+    started = clock.now()
     try:
         with store.writing(job.name, spec) as scratch:
-            _do(job, store, scratch, device)
-            spec["seconds"] = round(time.monotonic() - started, 3)
-    finally:
-        torch.set_num_threads(threads)
+            yield from _do(job, store, scratch, device)
+            spec["seconds"] = round(clock.now() - started, 3)
+    except JobFailedError as error:
+        failed[job.name] = str(error)
 
 
-def _do(job: Job, store: Store, scratch: Path, device: str) -> None:
+def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:
     from robustbench_pix.runs.attack_job import run_attack
     from robustbench_pix.runs.training_job import run_training
 
     progress = _reporter(scratch / PROGRESS)
     try:
         if job.kind == "train":
-            run_training(job, scratch, device=device, progress=progress)
+            yield from run_training(job, scratch, device=device, progress=progress)
         else:
             run_attack(job, store, scratch, device=device, progress=progress)
     except OSError as error:

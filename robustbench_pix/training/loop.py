@@ -1,35 +1,31 @@
-"""The training loop: L = L_task + alpha L_reg (equation 1), three train-mode forwards a step, the best epoch kept."""
+"""The training loop: L = L_task + alpha L_reg (equation 1), three train-mode forwards a step, the best epoch kept.
+
+``training`` is the method. It gives way after each step, so that several models can be trained side by side
+(``side_by_side.py``); nothing in it waits for the device within an epoch.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from robustbench_pix.catalogue.specs import TrainingSpec
-from robustbench_pix.data.augmentation import crop_and_flip
 from robustbench_pix.devices import arithmetic, autocast
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.networks.building import features
+from robustbench_pix.graphs import Repeated, side_stream
 from robustbench_pix.regularizers.base import PairStep, Regularizer
-from robustbench_pix.regularizers.pairs import pair_count, unrank
-from robustbench_pix.training.plan import draw_ranks, epoch_plan, learning_rate
+from robustbench_pix.training.passes import gains_from_fusion, passes_for_statistics, three_passes
+from robustbench_pix.training.plan import batch_sizes, epoch_plan, learning_rate
+from robustbench_pix.training.resident import PairBatch, ResidentPlan, TrainingData, as_input
 
 VALIDATION_BATCH = 256
 
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Images uint8 (N, C, H, W) and labels int64 (N,), all on the device that trains."""
-
-    images: Tensor
-    labels: Tensor
-    validation_images: Tensor
-    validation_labels: Tensor
-    regularization_images: Tensor
+Training = Generator[None, None, "Trained"]
+"""A training in progress: each ``next`` asks the device for another step; at the end it returns what was trained."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,20 @@ class Trained:
     log: list[dict[str, float]]
 
 
-def train(
+def train(network: nn.Module, regularizer: Regularizer | None, data: TrainingData, spec: TrainingSpec, *, seed: int,
+          alpha: float, device: str, precision: str = "float32") -> Trained:  # fmt: skip
+    """Train one network alone; see ``training``."""
+    steps = training(network, regularizer, data, spec, seed=seed, alpha=alpha, device=device, precision=precision)
+    with side_stream(device):
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                trained: Trained = end.value
+                return trained
+
+
+def training(
     network: nn.Module,
     regularizer: Regularizer | None,
     data: TrainingData,
@@ -52,8 +61,8 @@ def train(
     device: str,
     precision: str = "float32",
     progress: Callable[[float], None] = lambda fraction: None,
-) -> Trained:
-    """Train a network in place and return its best epoch.
+) -> Training:
+    """Train a network in place, step by step, and return its best epoch.
 
     The optimizer is SGD with momentum over the network's parameters and the regularizer's. Without a regularizer no
     pair is drawn and no forward done for one.
@@ -61,44 +70,67 @@ def train(
     Raises:
         JobFailedError: a loss is not finite, or the regularizer raised or returned no scalar.
     """
+    network.to(memory_format=torch.channels_last)
     parameters = [*network.parameters(), *(regularizer.parameters() if regularizer else ())]
-    optimizer = torch.optim.SGD(
-        parameters, lr=spec.learning_rate, momentum=spec.momentum, weight_decay=spec.weight_decay
-    )
+    rate = torch.zeros((), device=device)
+    optimizer = _optimizer(parameters, rate, spec)
+    batches = ResidentPlan(data, dtype=next(network.parameters()).dtype)
+    fused = gains_from_fusion(network, data.images)
+    totals = torch.zeros(2, device=device)
+
+    def step(size: int) -> None:
+        images, labels = batches.task_batch(size)
+        penalty = None
+        with arithmetic(precision), autocast(device, precision):
+            if regularizer is None:
+                logits = network(images)
+            elif not regularizer.penalizes:
+                pairs = batches.pair_batch()
+                logits = network(images)
+                passes_for_statistics(network, pairs.first, pairs.second, fused=fused)
+            else:
+                pairs = batches.pair_batch()
+                logits, first, second = three_passes(network, images, pairs.first, pairs.second, fused=fused)
+                penalty = _penalty(regularizer, pairs, first, second, device)
+            task_loss = functional.cross_entropy(_at_least_float32(logits), labels)
+            loss = task_loss if penalty is None else task_loss + alpha * penalty
+        with arithmetic(precision):
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        totals[0] += task_loss.detach()
+        if penalty is not None:
+            totals[1] += penalty.detach()
+
+    sizes = batch_sizes(spec, len(data.images))
+    steps = {size: Repeated(partial(step, size), device) for size in sizes}
     best_loss, best_epoch, best_state, log = math.inf, 0, _snapshot(network), []
     for epoch in range(spec.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(spec, epoch)
-        pairs = regularizer.pairs if regularizer else 0
-        plan = epoch_plan(spec, seed=seed, epoch=epoch, images=len(data.images), pairs=pairs)
-        task_total, penalty_total = torch.zeros((), device=device), torch.zeros((), device=device)
+        rate.fill_(learning_rate(spec, epoch))
+        batches.begin(
+            epoch_plan(
+                spec,
+                seed=seed,
+                epoch=epoch,
+                images=len(data.images),
+                pairs=regularizer.pairs if regularizer else 0,
+                regularization_images=len(data.regularization_images),
+                allowed=regularizer.allowed() if regularizer else None,
+            )
+        )
+        totals.zero_()
         network.train()
-        for step, numbers in enumerate(plan.batches):
-            numbers = numbers.to(device)
-            batch = data.images[numbers]
-            if plan.crops is not None:
-                rows, columns, flips = (part.to(device) for part in plan.crops[step])
-                batch = crop_and_flip(batch, rows, columns, flips)
-            with arithmetic(precision), autocast(device, precision):
-                logits = network(_as_input(batch, network))
-                task_loss = functional.cross_entropy(_at_least_float32(logits), data.labels[numbers])
-                penalty = None
-                if regularizer is not None:
-                    penalty = _penalty(network, regularizer, data, plan.pair_uniforms[step], device)
-                loss = task_loss if penalty is None else task_loss + alpha * penalty
-            with arithmetic(precision):
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-            task_total += task_loss.detach()
-            penalty_total += 0.0 if penalty is None else penalty.detach()
-        steps = len(plan.batches)
+        for size in sizes:
+            steps[size]()
+            yield
+        validated = validate(network, data.validation_images, data.validation_labels)
+        yield
         row = {
             "epoch": epoch,
             "learning_rate": learning_rate(spec, epoch),
-            "task_loss": float(task_total) / steps,
-            "penalty": float(penalty_total) / steps,
-            **validate(network, data.validation_images, data.validation_labels, device=device),
+            "task_loss": float(totals[0]) / len(sizes),
+            "penalty": float(totals[1]) / len(sizes),
+            **{name: float(value) for name, value in validated.items()},
             **(regularizer.report() if regularizer else {}),
         }
         _require_finite(row)
@@ -110,43 +142,43 @@ def train(
 
 
 @torch.no_grad()
-def validate(network: nn.Module, images: Tensor, labels: Tensor, *, device: str) -> dict[str, float]:
-    """Return the cross-entropy and the accuracy on validation images, in eval mode and float32."""
+def validate(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return the cross-entropy and the accuracy on validation images, in eval mode and float32, still on the device."""
     network.eval()
+    dtype = next(network.parameters()).dtype
     with arithmetic("float32"):
-        parts = [network(_as_input(batch, network)) for batch in images.split(VALIDATION_BATCH)]
-    logits = torch.cat(parts)
+        logits = torch.cat([network(as_input(batch, dtype)) for batch in images.split(VALIDATION_BATCH)])
     return {
-        "validation_loss": float(functional.cross_entropy(logits, labels)),
-        "validation_accuracy": int((logits.argmax(dim=1) == labels).sum()) / len(labels),
+        "validation_loss": functional.cross_entropy(logits, labels),
+        "validation_accuracy": (logits.argmax(dim=1) == labels).double().mean(),
     }
 
 
+def _optimizer(parameters: list[nn.Parameter], rate: Tensor, spec: TrainingSpec) -> torch.optim.SGD:
+    """Return SGD whose learning rate is a tensor, so that a recorded step follows the schedule.
+
+    Its velocities start at 0, which gives the same first step as torch's, where they start at the first gradient.
+    """
+    optimizer = torch.optim.SGD(parameters, lr=rate, momentum=spec.momentum, weight_decay=spec.weight_decay, fused=True)
+    if spec.momentum:
+        for parameter in parameters:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
+
+
 def _penalty(
-    network: nn.Module, regularizer: Regularizer, data: TrainingData, uniforms: np.ndarray, device: str
-) -> Tensor | None:
-    """Do the forwards of the pairs' first and of their second images, in that order, and return the penalty."""
-    images = data.regularization_images
-    ranks = draw_ranks(uniforms, pair_count(len(images)), regularizer.allowed())
-    rows, columns = (side.to(device) for side in unrank(ranks, len(images)))
-    first_images, second_images = _as_input(images[rows], network), _as_input(images[columns], network)
-    first, second = (
-        [_at_least_float32(layer) for layer in features(network, side)] for side in (first_images, second_images)
-    )
-    pair_step = PairStep(first, second, first_images, second_images, ranks.to(device))
+    regularizer: Regularizer, pairs: PairBatch, first: list[Tensor], second: list[Tensor], device: str
+) -> Tensor:
+    """Return the penalty, computed from float32 features whatever the precision of the network."""
+    first, second = ([_at_least_float32(layer) for layer in side] for side in (first, second))
     try:
         with torch.autocast(torch.device(device).type, enabled=False):
-            penalty = regularizer(pair_step)
+            penalty = regularizer(PairStep(first, second, pairs.first, pairs.second, pairs.ranks))
     except Exception as error:
         raise JobFailedError(f"the regularizer raised {type(error).__name__}: {error}") from error
-    if penalty is not None and (not isinstance(penalty, Tensor) or penalty.ndim != 0):
+    if not isinstance(penalty, Tensor) or penalty.ndim != 0:
         raise JobFailedError(f"the regularizer returned {_kind(penalty)} where a scalar tensor is expected")
     return penalty
-
-
-def _as_input(images: Tensor, network: nn.Module) -> Tensor:
-    """Return uint8 images as floats in [0, 1], in the type of the network's weights."""
-    return images.to(next(network.parameters()).dtype) / 255
 
 
 def _at_least_float32(values: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.data.augmentation import draw_crops
 from robustbench_pix.randomness import stream
+from robustbench_pix.regularizers.pairs import pair_count, unrank
 
 
 class Crops(NamedTuple):
@@ -19,27 +20,58 @@ class Crops(NamedTuple):
     flips: Tensor
 
 
+class Pairs(NamedTuple):
+    """Numbers of pairs, and of their first and second images, all int64 (steps, P)."""
+
+    ranks: Tensor
+    first: Tensor
+    second: Tensor
+
+
 class EpochPlan(NamedTuple):
-    """Batches of image numbers, the crops of the images in batch order, and a uniform number for each drawn pair."""
+    """Image numbers in their order, int64 (N,), their crops in that order, the pairs, and the size of each batch."""
 
-    batches: list[Tensor]
-    crops: list[Crops] | None
-    pair_uniforms: np.ndarray
+    order: Tensor
+    crops: Crops | None
+    pairs: Pairs | None
+    sizes: list[int]
 
 
-def epoch_plan(spec: TrainingSpec, *, seed: int, epoch: int, images: int, pairs: int) -> EpochPlan:
-    """Return the plan of one epoch over so many training images, with so many pairs a step.
+def batch_sizes(spec: TrainingSpec, images: int) -> list[int]:
+    """Return the sizes of an epoch's batches; the last is kept unless it is smaller than ``minimum_batch``.
 
-    The last batch is kept whatever its size, unless it is smaller than ``spec.minimum_batch``.
+    >>> batch_sizes(TrainingSpec(epochs=1), 150)
+    [64, 64, 22]
+    """
+    full, rest = divmod(images, spec.batch_size)
+    return [spec.batch_size] * full + [rest] * (rest >= spec.minimum_batch and rest > 0)
+
+
+def epoch_plan(
+    spec: TrainingSpec,
+    *,
+    seed: int,
+    epoch: int,
+    images: int,
+    pairs: int = 0,
+    regularization_images: int = 0,
+    allowed: Tensor | None = None,
+) -> EpochPlan:
+    """Return the plan of one epoch over so many training images, with so many pairs of regularization images a step.
+
+    Pairs are uniform over all pairs, or over the ``allowed`` ones, int64 (K,).
     """
     order = torch.from_numpy(stream("order", seed, epoch).permutation(images))
-    batches = [batch for batch in order.split(spec.batch_size) if len(batch) >= spec.minimum_batch]
+    sizes = batch_sizes(spec, images)
     crops = None
     if spec.augmentation == "crop-and-flip":
-        drawn = [torch.from_numpy(part) for part in draw_crops(stream("augmentation", seed, epoch), images)]
-        parts = [part.split(spec.batch_size) for part in drawn]
-        crops = [Crops(*triple) for triple in zip(*parts, strict=True)]
-    return EpochPlan(batches, crops, stream("pairs", seed, epoch).random((len(batches), pairs)))
+        crops = Crops(*map(torch.from_numpy, draw_crops(stream("augmentation", seed, epoch), images)))
+    drawn = None
+    if pairs:
+        uniforms = stream("pairs", seed, epoch).random((len(sizes), pairs))
+        ranks = draw_ranks(uniforms, pair_count(regularization_images), allowed)
+        drawn = Pairs(ranks, *unrank(ranks, regularization_images))
+    return EpochPlan(order, crops, drawn, sizes)
 
 
 def draw_ranks(uniforms: np.ndarray, count: int, allowed: Tensor | None) -> Tensor:

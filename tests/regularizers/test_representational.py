@@ -83,5 +83,6 @@ def test_the_gradient_is_that_of_a_constant_centre():
     assert float(gradient) == pytest.approx((loss(1e-6) - loss(-1e-6)) / 2e-6, rel=1e-5)
 
 
-def test_the_control_without_a_penalty_returns_none():
-    assert regularizer(target="none")(next(steps(1))) is None
+def test_only_the_control_of_statistics_wants_no_penalty():
+    assert regularizer().penalizes
+    assert not regularizer(target="none").penalizes

@@ -174,9 +174,27 @@ def test_the_digits_of_another_machine_do_not_matter(finished, tmp_path):
     pd.testing.assert_frame_equal(fresh, same.reset_index(drop=True), check_dtype=False)
 
 
+def test_models_trained_side_by_side_are_the_same_files(finished, tmp_path, monkeypatch):
+    """As on a GPU: all trainings in one worker, taking turns; one of them fails and the others do not mind."""
+    workspace, _ = finished
+    beside = tiny_workspace(tmp_path)
+    monkeypatch.setattr("robustbench_pix.runs.running.trainings_together", lambda device: 20)
+    monkeypatch.setattr("robustbench_pix.training.side_by_side._has_room", lambda running, device: len(running) < 9)
+    (beside / "models/bad.toml").write_text('summary = "x"\nregularizer = "bad.py:bad"\nparameters = { alpha = 1 }\n')
+    (beside / "models/bad.py").write_text("def bad(step):\n    return 1 / 0\n")
+    run(beside, recipes=[*RECIPES, "bad"])
+    mine, theirs = folders(beside, "train"), folders(workspace, "train")
+    assert mine.keys() <= theirs.keys()
+    assert len(mine) == len(RECIPES) * 2 + 1
+    for name in mine:
+        files = [folder / "runs" / name / "weights.safetensors" for folder in (beside, workspace)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert folders(beside, "attack").keys() <= folders(workspace, "attack").keys()
+
+
 def test_batches_do_not_change_our_own_attacks(finished, tmp_path, monkeypatch):
     _, measurements = finished
-    monkeypatch.setattr("robustbench_pix.evaluation.evaluate.judge_batch", lambda device: 7)
+    monkeypatch.setattr("robustbench_pix.evaluation.evaluate.judge_batch", lambda *arguments: 7)
     fresh = run(tiny_workspace(tmp_path), recipes=["pixel"], seeds="0,")
     mine = fresh[fresh["attack"] != "boundary"]
     same = measurements[(measurements["recipe"] == "pixel") & (measurements["seed"] == 0)]

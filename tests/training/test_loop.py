@@ -6,36 +6,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from robustbench_pix.catalogue.specs import TrainingSpec
+from robustbench_pix import graphs
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.networks.building import build_network
 from robustbench_pix.randomness import stream
-from robustbench_pix.regularizers.base import FunctionRegularizer, Setting
+from robustbench_pix.regularizers.base import FunctionRegularizer
 from robustbench_pix.regularizers.representational import SimilarityRegularizer
-from robustbench_pix.training.loop import TrainingData, train
-
-GENERATOR = np.random.default_rng(0)
-DATA = TrainingData(
-    images=torch.from_numpy(GENERATOR.integers(0, 256, (150, 1, 8, 8), dtype=np.uint8)),
-    labels=torch.from_numpy(GENERATOR.integers(0, 10, 150)),
-    validation_images=torch.from_numpy(GENERATOR.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)),
-    validation_labels=torch.from_numpy(GENERATOR.integers(0, 10, 40)),
-    regularization_images=torch.from_numpy(GENERATOR.integers(0, 256, (30, 1, 8, 8), dtype=np.uint8)),
-)
-SPEC = TrainingSpec(epochs=3, learning_rate=0.05, decay_every=2, restart_every=20)
-
-
-def network(seed=0):
-    return build_network("small", None, {"width": 4}, channels=1, classes=10, seed=seed)
-
-
-def setting():
-    shapes = tuple(tap.shape[1:] for tap in network().eval().features(torch.zeros(1, 1, 8, 8)))
-    return Setting(DATA.regularization_images, shapes, seed=0)
-
-
-def similarity(**parameters):
-    return SimilarityRegularizer(setting(), **{"target": "thresholded", "threshold": 0.2, **parameters})
+from robustbench_pix.training import loop
+from robustbench_pix.training.loop import train, training
+from robustbench_pix.training.plan import batch_sizes
+from robustbench_pix.training.resident import TrainingData
+from tests.training.models import DATA, SPEC, network, setting, similarity
 
 
 def trained(regularizer, alpha, **changes):
@@ -57,7 +37,7 @@ def plain_training(alpha):
     running = [torch.zeros(width, dtype=torch.float64) for width in (4, 4, 8, 16)]
     optimizer = torch.optim.SGD([*net.parameters(), gamma], lr=0.05, momentum=0.9)
     for epoch in range(3):
-        optimizer.param_groups[0]["lr"] = 0.05 * 0.3 ** (epoch // 2)
+        optimizer.param_groups[0]["lr"] = float(np.float32(0.05 * 0.3 ** (epoch // 2)))
         order = stream("order", 0, epoch).permutation(150)
         uniforms = stream("pairs", 0, epoch).random((3, 16))
         net.train()
@@ -186,15 +166,6 @@ def test_the_images_enter_in_0_to_1():
     assert max(high for _, high in ranges) == 1.0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_cuda_trains_like_the_cpu():
-    on_cpu = trained(similarity(), 0.5)[1]
-    data = TrainingData(*(getattr(DATA, field).cuda() for field in DATA.__dataclass_fields__))
-    on_cuda = train(network().cuda(), similarity().cuda(), data, SPEC, seed=0, alpha=0.5, device="cuda")
-    assert on_cuda.log[0]["task_loss"] == pytest.approx(on_cpu.log[0]["task_loss"], rel=1e-3)
-    assert on_cuda.log[0]["penalty"] == pytest.approx(on_cpu.log[0]["penalty"], rel=1e-2)
-
-
 @pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])
 def test_forward_and_backward_compute_in_the_precision_that_the_id_names(monkeypatch, precision, tf32):
     """cuDNN reads its flags at each pass, so the backward pass must stand under them too."""
@@ -228,3 +199,115 @@ def test_forward_and_backward_compute_in_the_precision_that_the_id_names(monkeyp
     assert seen["backward"] == {(tf32, tf32, True)}
     assert seen["forward"] == {(tf32, tf32, True), validation}
     assert torch.backends.cudnn.allow_tf32 is not tf32
+
+
+def curve(state, sigmas=(0.0, 0.1, 0.2, 0.3)):
+    """Return the accuracy on the training images under one fixed noise at several strengths."""
+    net = network().to(DATA.images.device)
+    net.load_state_dict(state)
+    net.eval()
+    images = DATA.images.float() / 255
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        decisions = [net((images + sigma * noise).clamp(0, 1)).argmax(dim=1) for sigma in sigmas]
+    return [float((found == DATA.labels).float().mean()) for found in decisions]
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+
+
+def on_cuda(precision="float32", record=True, monkeypatch=None):
+    if not record:
+        monkeypatch.setattr(graphs, "CALLS_BEFORE_RECORDING", float("inf"))
+    data = TrainingData(*(getattr(DATA, field).cuda() for field in DATA.__dataclass_fields__))
+    return train(
+        network().cuda(), similarity().cuda(), data, SPEC, seed=0, alpha=0.5, device="cuda", precision=precision
+    )
+
+
+@needs_cuda
+def test_cuda_trains_like_the_cpu():
+    on_cpu, trained_on_cuda = trained(similarity(), 0.5)[1], on_cuda()
+    assert trained_on_cuda.log[0]["task_loss"] == pytest.approx(on_cpu.log[0]["task_loss"], rel=1e-3)
+    assert trained_on_cuda.log[0]["penalty"] == pytest.approx(on_cpu.log[0]["penalty"], rel=1e-2)
+
+
+@needs_cuda
+def test_a_recorded_training_is_the_one_that_was_called_kernel_by_kernel(monkeypatch):
+    recorded = on_cuda()
+    called = on_cuda(record=False, monkeypatch=monkeypatch)
+    assert recorded.log == called.log
+    assert all(torch.equal(recorded.state[name], value) for name, value in called.state.items())
+
+
+@needs_cuda
+def test_bfloat16_learns_what_tf32_learns():
+    results = {precision: on_cuda(precision) for precision in ("tf32", "bfloat16")}
+    losses = [result.log[-1]["task_loss"] for result in results.values()]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    curves = [curve({name: value.cpu() for name, value in result.state.items()}) for result in results.values()]
+    assert np.abs(np.subtract(*curves)).max() < 0.1
+
+
+def test_bfloat16_learns_what_float32_learns():
+    results = [trained(similarity(), 0.5, precision=precision)[1] for precision in ("float32", "bfloat16")]
+    assert results[0].log[-1]["task_loss"] == pytest.approx(results[1].log[-1]["task_loss"], rel=0.05)
+    assert np.abs(np.subtract(*(curve(result.state) for result in results))).max() < 0.1
+
+
+def test_the_loop_fused_or_not_is_the_same_loop(monkeypatch):
+    fused, _ = trained(similarity(), 0.5, double=True)
+    monkeypatch.setattr(loop, "gains_from_fusion", lambda network, images: False)
+    separate, _ = trained(similarity(), 0.5, double=True)
+    for name, value in separate.state_dict().items():
+        torch.testing.assert_close(fused.state_dict()[name], value, rtol=1e-9, atol=1e-11, msg=name)
+
+
+def test_a_step_can_be_recorded(monkeypatch):
+    """Replayed by a stand-in for a CUDA graph, each size of batch recorded once for all epochs and learning rates."""
+    recorded = []
+
+    def record(function):
+        recorded.append(function)
+        return function
+
+    def repeated(function, device):
+        return graphs.Repeated(function, "cuda", record=record)
+
+    plain = trained(similarity(), 0.5)[1]
+    monkeypatch.setattr(loop, "Repeated", repeated)
+    replayed = trained(similarity(), 0.5)[1]
+    assert len(recorded) == 2
+    assert replayed.log == plain.log
+    assert all(torch.equal(replayed.state[name], value) for name, value in plain.state.items())
+
+
+def an_epoch(device):
+    """Return a training whose first step is done, and how many steps its epoch still has."""
+    data = TrainingData(*(getattr(DATA, field).to(device) for field in DATA.__dataclass_fields__))
+    net, regularizer = network().to(device), similarity().to(device)
+    steps = training(net, regularizer, data, SPEC, seed=0, alpha=0.5, device=device)
+    next(steps)
+    return steps, len(batch_sizes(SPEC, len(DATA.images))) - 1
+
+
+def test_a_step_asks_no_tensor_for_its_value(monkeypatch):
+    def refuse(self, *arguments):
+        raise AssertionError("the host waited for the device")
+
+    steps, left = an_epoch("cpu")
+    for name in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy", "cpu", "nonzero"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+    for _ in range(left):
+        next(steps)
+
+
+@needs_cuda
+def test_within_an_epoch_nothing_waits_for_cuda():
+    steps, left = an_epoch("cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(left):
+            next(steps)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -1,0 +1,81 @@
+"""What is submitted together, and what becomes of a submission in which one job fails."""
+
+from concurrent.futures import Executor, Future
+
+import pytest
+
+from robustbench_pix.runs.jobs import Job
+from robustbench_pix.runs.scheduling import carry_out
+from robustbench_pix.runs.store import Store
+
+
+class Recording(Executor):
+    """Does nothing but note what was submitted; jobs named in ``bad`` fail."""
+
+    def __init__(self, bad=()):
+        self.bad, self.submitted = bad, []
+
+    def submit(self, fn, jobs, root):
+        self.submitted.append([job.title for job in jobs])
+        future = Future()
+        future.set_result({job.name: "no luck" for job in jobs if job.title in self.bad})
+        return future
+
+
+class Watcher:
+    def __init__(self):
+        self.told = {}
+
+    def finished(self, job, reason):
+        self.told[job.title] = reason
+
+    def tick(self, running):
+        pass
+
+
+def training(number):
+    return Job("train", {"seed": number}, {"title": f"train {number}"})
+
+
+def attack(of):
+    return Job("attack", {"of": of.name}, {"title": f"attack {of.title[-1]}"}, (of.name,))
+
+
+@pytest.fixture
+def jobs():
+    trainings = [training(number) for number in range(5)]
+    return [job for model in trainings for job in (model, attack(model))]
+
+
+def submissions(jobs, tmp_path, **how):
+    executor, watcher = Recording(how.pop("bad", ())), Watcher()
+    failed = carry_out(jobs, Store(tmp_path), executor, watcher, **how)
+    return executor.submitted, watcher.told, failed
+
+
+def test_alone_each_job_is_a_submission(jobs, tmp_path):
+    submitted, told, failed = submissions(jobs, tmp_path, slots=1)
+    assert submitted[:2] == [["train 0"], ["attack 0"]]
+    assert all(len(titles) == 1 for titles in submitted)
+    assert sorted(told) == sorted(job.title for job in jobs)
+    assert not failed
+
+
+def test_trainings_go_together_and_attacks_alone(jobs, tmp_path):
+    submitted, _, _ = submissions(jobs, tmp_path, slots=1, together=3)
+    assert submitted[0] == ["train 0", "train 1", "train 2"]
+    assert ["train 3", "train 4"] in submitted
+    assert sorted(titles for titles in submitted if "attack" in titles[0]) == [[f"attack {k}"] for k in range(5)]
+
+
+def test_several_workers_share_the_trainings(jobs, tmp_path):
+    submitted, _, _ = submissions(jobs, tmp_path, slots=2, together=7)
+    assert submitted[:2] == [["train 0", "train 1", "train 2"], ["train 3", "train 4"]]
+
+
+def test_one_failure_in_a_submission_takes_its_own_attacks_along_and_no_others(jobs, tmp_path):
+    submitted, told, failed = submissions(jobs, tmp_path, slots=1, together=5, bad={"train 1"})
+    assert ["attack 1"] not in submitted
+    assert {title for title, reason in told.items() if reason} == {"train 1", "attack 1"}
+    assert set(failed.values()) == {"no luck"}
+    assert len(failed) == 2
