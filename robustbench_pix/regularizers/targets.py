@@ -1,5 +1,6 @@
 """Targets of the similarity regularizer: a value for each pair of images, and which pairs are drawn."""
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,10 +36,22 @@ def build_target(images: Tensor, parameters: SimilarityParameters, *, seed: int,
     elif parameters.target in ("zero", "none"):
         target = Target(torch.zeros(len(images) * (len(images) - 1) // 2), None)
     else:
-        target = _pixel_target(condensed(pixel_similarity(images)), parameters)
+        target = _pixel_target(_pixel_similarity_of_pairs(images), parameters)
     if target.allowed is not None and len(target.allowed) == 0:
         raise UserError(f"The target {parameters.target!r} leaves no pair of the {len(images)} images to draw.")
     return _shuffled(target, seed) if parameters.shuffled else target
+
+
+_similarities: dict[tuple[object, ...], Tensor] = {}
+
+
+def _pixel_similarity_of_pairs(images: Tensor) -> Tensor:
+    """Return S^pixel of all pairs; that of the last images is kept for the other seeds and recipes."""
+    content = images.shape, images.dtype, hashlib.sha256(images.contiguous().numpy()).digest()
+    if content not in _similarities:
+        _similarities.clear()
+        _similarities[content] = condensed(pixel_similarity(images))
+    return _similarities[content]
 
 
 def _pixel_target(similarity: Tensor, parameters: SimilarityParameters) -> Target:

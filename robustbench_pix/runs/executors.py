@@ -12,6 +12,7 @@ from robustbench_pix.runs import worker
 P = ParamSpec("P")
 T = TypeVar("T")
 
+PACKAGE = "robustbench_pix.runs"
 THREAD_LIMITS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -38,17 +39,33 @@ def inline(device: str) -> Iterator[Executor]:
         worker._device = before
 
 
+def _context() -> Any:
+    """Return how worker processes are begun: forked from a server that has imported the libraries once for all."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", f"{PACKAGE}.training_job", f"{PACKAGE}.attack_job", "pyarrow.parquet"])
+    return context
+
+
+def begin_server() -> None:
+    """Let the server import, in the background, while this process plans."""
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        with _one_thread_each():
+            forkserver.ensure_running()
+
+
 @contextmanager
 def processes(devices: list[str]) -> Iterator[Executor]:
     """Give an executor of one process a device; on any exception, Ctrl-C included, the processes are ended at once."""
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     queue: Any = context.Queue()
     for device in devices:
         queue.put(device)
-    with _one_thread_each(devices):
-        pool = ProcessPoolExecutor(
-            len(devices), mp_context=context, initializer=worker.start_worker, initargs=(queue, os.getpid())
-        )
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(len(devices), mp_context=context, initializer=worker.start_worker, initargs=(queue,))
         try:
             yield pool
             pool.shutdown()
@@ -60,11 +77,10 @@ def processes(devices: list[str]) -> Iterator[Executor]:
 
 
 @contextmanager
-def _one_thread_each(devices: list[str]) -> Iterator[None]:
-    """Let CPU workers start with one thread: two oversubscribed ones run several times slower."""
+def _one_thread_each() -> Iterator[None]:
+    """Let workers start with one thread: two oversubscribed ones run several times slower."""
     before = {name: os.environ.get(name) for name in THREAD_LIMITS}
-    if any(device == "cpu" for device in devices):
-        os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, "1"))
     try:
         yield
     finally:

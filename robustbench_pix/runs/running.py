@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from robustbench_pix.devices import resolve_device, trainings_together, worker_devices
-from robustbench_pix.runs.executors import inline, processes
+from robustbench_pix.runs.executors import begin_server, inline, processes
 from robustbench_pix.runs.planning import make_plan
 from robustbench_pix.runs.plans import Rows, as_rows, save_plan
 from robustbench_pix.runs.request import Request, check_choice
@@ -31,6 +31,8 @@ def run_request(request: Request, means: Means, watcher: Watcher, *, report: Cal
     Raises:
         UserError: the request or the data is wrong, or nothing more can be written; what was finished is kept.
     """
+    if means.executor == "processes":
+        begin_server()
     device = resolve_device(means.device)
     plan = make_plan(request)
     store = Store(request.workspace.runs)

@@ -1,5 +1,6 @@
 """Do jobs in this process: on one thread where it is a CPU, reporting progress beside what they write."""
 
+import multiprocessing
 import os
 import platform
 import signal
@@ -20,12 +21,12 @@ PROGRESS_EVERY_SECONDS = 0.5
 _device = "cpu"
 
 
-def start_worker(devices: Any, parent: int) -> None:
+def start_worker(devices: Any) -> None:
     """Prepare a worker process: take a device, leave Ctrl-C to the parent, end when the parent is gone."""
     global _device
     _device = devices.get()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def execute_here(jobs: list[Job], root: str) -> dict[str, str]:
@@ -124,10 +125,11 @@ def _reporter(path: Path) -> Callable[[float], None]:
     return report
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _processor() -> str:

@@ -18,6 +18,7 @@ from robustbench_pix.devices import arithmetic, autocast
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.graphs import Repeated, side_stream
 from robustbench_pix.regularizers.base import PairStep, Regularizer
+from robustbench_pix.training.descent import Descent
 from robustbench_pix.training.passes import gains_from_fusion, passes_for_statistics, three_passes
 from robustbench_pix.training.plan import batch_sizes, epoch_plan, learning_rate
 from robustbench_pix.training.resident import PairBatch, ResidentPlan, TrainingData, as_input
@@ -73,7 +74,7 @@ def training(
     network.to(memory_format=torch.channels_last)
     parameters = [*network.parameters(), *(regularizer.parameters() if regularizer else ())]
     rate = torch.zeros((), device=device)
-    optimizer = _optimizer(parameters, rate, spec)
+    descent = Descent(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
     batches = ResidentPlan(data, dtype=next(network.parameters()).dtype)
     fused = gains_from_fusion(network, data.images)
     totals = torch.zeros(2, device=device)
@@ -95,9 +96,9 @@ def training(
             task_loss = functional.cross_entropy(_at_least_float32(logits), labels)
             loss = task_loss if penalty is None else task_loss + alpha * penalty
         with arithmetic(precision):
-            optimizer.zero_grad(set_to_none=True)
+            descent.forget_gradients()
             loss.backward()
-            optimizer.step()
+            descent.step()
         totals[0] += task_loss.detach()
         if penalty is not None:
             totals[1] += penalty.detach()
@@ -152,18 +153,6 @@ def validate(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Te
         "validation_loss": functional.cross_entropy(logits, labels),
         "validation_accuracy": (logits.argmax(dim=1) == labels).double().mean(),
     }
-
-
-def _optimizer(parameters: list[nn.Parameter], rate: Tensor, spec: TrainingSpec) -> torch.optim.SGD:
-    """Return SGD whose learning rate is a tensor, so that a recorded step follows the schedule.
-
-    Its velocities start at 0, which gives the same first step as torch's, where they start at the first gradient.
-    """
-    optimizer = torch.optim.SGD(parameters, lr=rate, momentum=spec.momentum, weight_decay=spec.weight_decay, fused=True)
-    if spec.momentum:
-        for parameter in parameters:
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return optimizer
 
 
 def _penalty(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
 
 from robustbench_pix.catalogue.specs import SimilarityParameters
 from robustbench_pix.regularizers.pairs import condensed
@@ -72,3 +73,13 @@ def test_shuffled_is_no_permutation_of_images():
 
 def test_decorrelated():
     assert not target("zero").values.any()
+
+
+def test_what_is_kept_for_other_seeds_belongs_to_the_images():
+    generator = torch.Generator().manual_seed(3)
+    many = torch.randint(0, 256, (12, 1, 4, 4), dtype=torch.uint8, generator=generator)
+    for images in (many, many.flip(2).flip(0), many.view(6, 1, 8, 4), many):
+        values = build_target(images, SimilarityParameters(target="pixel"), seed=0, folder=None).values
+        flat = images.flatten(1).double().numpy()
+        expected = 1 - pdist(flat - flat.mean(axis=0), "cosine")
+        np.testing.assert_allclose(values, expected, atol=1e-6)
