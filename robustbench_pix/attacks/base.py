@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
+from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.randomness import Key, stream
 
@@ -47,6 +48,8 @@ class Target:
         clamp: ``unit``: images stay in [0, 1]; ``image``: noise stays in each image's own range (protocol paper).
         batch: the key of the first image of the batch, attacked or not: names the stream of an engine that draws for a
             whole batch, so that it draws the same for every recipe.
+        source_memory: keeps what depends on the source model and the test images alone, from one attacked model to the
+            next; None where nothing is kept, and without a source.
     """
 
     oracle: Oracle | None
@@ -55,6 +58,7 @@ class Target:
     norm: str
     clamp: Clamp
     batch: ImageKey
+    source_memory: Memory | None = None
 
 
 def attacked_module(target: Target) -> Oracle:

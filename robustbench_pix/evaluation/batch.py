@@ -1,4 +1,7 @@
-"""One batch of test images under one attack: who is attacked, what came back, and the rows of the outcome."""
+"""One batch of test images under one attack: who is attacked, what came back, and the rows of the outcome.
+
+Everything stays on the device: whoever looks at a number waits for the device, so the table is made at the end.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +18,13 @@ from robustbench_pix.attacks.base import (
     Target,
     attacked_module,
 )
+from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.attacks.starts import find_starts
 from robustbench_pix.catalogue.specs import EvaluationSpec
-from robustbench_pix.evaluation.judging import Verdict, accept, judge
+from robustbench_pix.evaluation.judging import Verdict, accept, judge, unmoved
 
-Block = dict[str, np.ndarray]
+Columns = dict[str, Tensor]
+"""Name of a column -> its values for the rows of a batch, (strengths, images), on the device."""
 
 BEYOND_BOUNDARY = 1e-3
 """How much further away a perturbed image is tried that may lie on the decision boundary to the last bit."""
@@ -48,7 +53,8 @@ class Subject:
     """The attacked model, the source model of a transfer attack, and the test images with the model's clean decisions.
 
     Images are float32 in [0, 1], (N, C, H, W); labels, clean decisions and ``asked``, the decisions of the model that
-    the attacker asks, int64 (N,); all on the device.
+    the attacker asks, int64 (N,); all on the device. ``asked`` is read only where starting points are wanted.
+    ``source_memory`` keeps what is the same for every model attacked through this source, or is None.
     """
 
     network: nn.Module
@@ -58,49 +64,56 @@ class Subject:
     clean: Tensor
     asked: Tensor
     device: str
+    source_memory: Memory | None
 
 
 class Batch:
-    """One batch of test images, cut by test index before anything is left out of it."""
+    """Test images with a repetition each, (N,): pairs that are attacked together.
 
-    def __init__(self, subject: Subject, case: Case, numbers: np.ndarray, repetition: int) -> None:
-        self.subject, self.case, self.numbers, self.repetition = subject, case, numbers, repetition
+    They were cut out of all pairs before anything is left out of them.
+    """
+
+    def __init__(self, subject: Subject, case: Case, numbers: np.ndarray, repetitions: np.ndarray) -> None:
+        self.subject, self.case = subject, case
         here = torch.from_numpy(numbers).to(subject.images.device)
         self.images, self.labels, self.clean = subject.images[here], subject.labels[here], subject.clean[here]
-        self.keys = [ImageKey(case.task, int(number), repetition, case.evaluation.seed) for number in numbers]
-        only_correct = case.asks_model and case.protocol == "strict"
-        self.attacked = self.clean == self.labels if only_correct else torch.ones_like(self.labels, dtype=torch.bool)
-        self.rows = self.attacked.nonzero().flatten()
+        pairs = zip(numbers.tolist(), repetitions.tolist(), strict=True)
+        self.keys = [ImageKey(case.task, number, repetition, case.evaluation.seed) for number, repetition in pairs]
+        self.first_key, self.rows = self.keys[0], torch.arange(len(here), device=here.device)
+        if case.asks_model and case.protocol == "strict":
+            self.rows = (self.clean == self.labels).nonzero().flatten()
+            self.keys = [self.keys[row] for row in self.rows.tolist()]
 
-    def fixed(self, attack: FixedStrengthAttack) -> Iterator[Block]:
+    def fixed(self, attack: FixedStrengthAttack) -> Columns:
         """Attack at every strength; under ``strict`` a correct image must have been correct without attack."""
         images, labels = self.images[self.rows], self.labels[self.rows]
         ledger = Ledger(images, labels)
         results: Iterator[Tensor] = iter(())
         if len(self.rows):
-            keys = self._keys(self.rows)
             given = images.clone(), labels.clone()
-            results = iter(attack.perturb(self._target(ledger), *given, self.case.strengths, keys))
-        for strength in self.case.strengths:
-            asked_before = ledger.queries.clone()
-            verdict = self._nothing()
-            if len(self.rows):
-                verdict = self._judged(images, accept(next(results, None), images), strength)
-            prediction = self._spread(verdict.prediction, self.clean)
-            correct = prediction == self.labels
-            if self.case.protocol == "strict":
-                correct &= self.clean == self.labels
-            yield self._block(
-                strength,
-                prediction=prediction,
-                correct=correct,
-                failed=self._spread(verdict.failed),
-                l2=self._spread(verdict.l2),
-                linf=self._spread(verdict.linf),
-                queries=self._spread(ledger.queries - asked_before),
-            )
+            results = iter(attack.perturb(self._target(ledger), *given, self.case.strengths, self.keys))
+        at_strengths = [self._at_strength(strength, results, ledger) for strength in self.case.strengths]
+        return {name: torch.cat([columns[name] for columns in at_strengths]) for name in at_strengths[0]}
 
-    def minimal(self, attack: MinimalDistanceAttack) -> Iterator[Block]:
+    def _at_strength(self, strength: float, results: Iterator[Tensor], ledger: Ledger) -> Columns:
+        asked_before = ledger.queries.clone()
+        verdict = self._nothing()
+        if len(self.rows):
+            verdict = self._judged(ledger.images, accept(next(results, None), ledger.images), strength)
+        prediction = self._spread(verdict.prediction, self.clean)
+        correct = prediction == self.labels
+        if self.case.protocol == "strict":
+            correct &= self.clean == self.labels
+        return self._columns(
+            prediction=prediction,
+            correct=correct,
+            failed=self._spread(verdict.failed),
+            l2=self._spread(verdict.l2),
+            linf=self._spread(verdict.linf),
+            queries=self._spread(ledger.queries - asked_before),
+        )
+
+    def minimal(self, attack: MinimalDistanceAttack) -> Columns:
         """Attack once; a misclassified image is at distance 0, one without an adversarial at infinity."""
         images = self.images[self.rows]
         labels = (self.labels if self.case.protocol == "strict" else self.clean)[self.rows]
@@ -110,8 +123,7 @@ class Batch:
             verdict = self._nearest(ledger, self._minimize(attack, ledger, images, labels))
         found = _found(verdict, labels)
         failed = self._spread(~found)
-        block = self._block(
-            float("nan"),
+        columns = self._columns(
             prediction=self._spread(torch.where(found, verdict.prediction, labels), self.clean),
             correct=failed & (self.clean == self.labels),
             failed=failed,
@@ -120,11 +132,11 @@ class Batch:
             queries=self._spread(ledger.queries),
         )
         for checkpoint in REPORTED_CHECKPOINTS:
-            block[f"l2_at_{checkpoint}"] = _array(self._spread(ledger.best_at(checkpoint)), np.float32)
+            columns[f"l2_at_{checkpoint}"] = self._spread(ledger.best_at(checkpoint))[None]
         checkpoint_queries, checkpoint_l2 = ledger.last_doubling()
-        block["checkpoint_queries"] = _array(self._spread(checkpoint_queries), np.int32)
-        block["checkpoint_l2"] = _array(self._spread(checkpoint_l2), np.float32)
-        yield block
+        columns["checkpoint_queries"] = self._spread(checkpoint_queries)[None]
+        columns["checkpoint_l2"] = self._spread(checkpoint_l2)[None]
+        return columns
 
     def _nearest(self, ledger: Ledger, returned: Tensor) -> Verdict:
         """Judge the images that an attack returned and the nearest it asked about, and keep the nearer adversarial.
@@ -144,7 +156,7 @@ class Batch:
 
     def _minimize(self, attack: MinimalDistanceAttack, ledger: Ledger, images: Tensor, labels: Tensor) -> Tensor:
         """Return the attack's images; an image without a starting point is returned as it was, which is no success."""
-        target, keys = self._target(ledger), self._keys(self.rows)
+        target, keys = self._target(ledger), self.keys
         if not attack.needs_starts:
             return accept(attack.minimize(target, images.clone(), labels.clone(), None, keys), images)
         subject, directions = self.subject, self.case.evaluation.start_directions
@@ -169,10 +181,13 @@ class Batch:
             classes=case.classes,
             norm=case.strength_kind if case.strength_kind in ("l2", "linf") else "l2",
             clamp="image" if case.protocol == "paper" else "unit",
-            batch=self.keys[0],
+            batch=self.first_key,
+            source_memory=None if source is None else self.subject.source_memory,
         )
 
     def _judged(self, images: Tensor, perturbed: Tensor, radius: float | None) -> Verdict:
+        if radius == 0 and torch.equal(perturbed, images):  # What the model makes of these images is known.
+            return unmoved(self.clean[self.rows], images)
         subject = self.subject
         norm = self.case.strength_kind
         return judge(subject.network, images, perturbed, device=subject.device, norm=norm, radius=radius)
@@ -181,35 +196,15 @@ class Batch:
         whole, real = self.rows.new_zeros(0), self.images.new_zeros(0)
         return Verdict(whole, whole.bool(), real, real)
 
-    def _keys(self, rows: Tensor) -> list[ImageKey]:
-        return [self.keys[row] for row in rows.tolist()]
-
     def _spread(self, values: Tensor, elsewhere: Tensor | None = None) -> Tensor:
         """Put values of the attacked images into their places in the batch; 0 elsewhere unless told."""
         spread = values.new_zeros(len(self.labels)) if elsewhere is None else elsewhere.clone()
         spread[self.rows] = values
         return spread
 
-    def _block(self, strength: float, **columns: Tensor) -> Block:
-        count = len(self.numbers)
-        return {
-            "index": self.numbers.astype(np.int32),
-            "repetition": np.full(count, self.repetition, dtype=np.int16),
-            "strength": np.full(count, strength, dtype=np.float64),
-            "label": _array(self.labels, np.int16),
-            "clean_prediction": _array(self.clean, np.int16),
-            **{name: _array(values, COLUMN_TYPES[name]) for name, values in columns.items()},
-        }
-
-
-COLUMN_TYPES: dict[str, type[np.generic]] = {
-    "prediction": np.int16,
-    "correct": np.bool_,
-    "failed": np.bool_,
-    "l2": np.float32,
-    "linf": np.float32,
-    "queries": np.int32,
-}
+    def _columns(self, **columns: Tensor) -> Columns:
+        own = {"label": self.labels, "clean_prediction": self.clean, **columns}
+        return {name: values[None] for name, values in own.items()}
 
 
 def _found(verdict: Verdict, labels: Tensor) -> Tensor:
@@ -218,7 +213,3 @@ def _found(verdict: Verdict, labels: Tensor) -> Tensor:
 
 def _beyond(images: Tensor, perturbed: Tensor) -> Tensor:
     return (images + (1 + BEYOND_BOUNDARY) * (perturbed - images)).clamp(0, 1)
-
-
-def _array(values: Tensor, kind: type[np.generic]) -> np.ndarray:
-    return values.cpu().numpy().astype(kind)

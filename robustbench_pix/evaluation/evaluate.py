@@ -5,17 +5,33 @@ from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from robustbench_pix.attacks.access import guarded
-from robustbench_pix.attacks.base import Attack, FixedStrengthAttack
+from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, MinimalDistanceAttack
+from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.devices import arithmetic
-from robustbench_pix.evaluation.batch import Batch, Block, Case, Subject
+from robustbench_pix.evaluation.batch import Batch, Case, Columns, Subject
 from robustbench_pix.evaluation.judging import judge_batch, predict
 from robustbench_pix.randomness import global_streams, stream
 
 GRADIENT_BATCH = 256
-"""Images of which an attack of ours may take gradients at once; a matter of memory."""
+"""Images of which an attack of ours may take gradients at once on a GPU; a matter of memory."""
+
+QUERY_BATCH = 4096
+"""Images about which an attack of ours that takes no gradients asks a GPU at once."""
+
+COLUMN_TYPES = {
+    "label": np.int16,
+    "clean_prediction": np.int16,
+    "prediction": np.int16,
+    "correct": np.bool_,
+    "failed": np.bool_,
+    "queries": np.int32,
+    "checkpoint_queries": np.int32,
+}
+"""Those of all other columns that a batch gives are float32."""
 
 
 def attacked_indices(task: str, images: int, wanted: int | None) -> np.ndarray:
@@ -34,14 +50,16 @@ def evaluate(
     case: Case,
     *,
     device: str,
+    source_memory: Memory | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> pd.DataFrame:
-    """Return one row for each image x repetition x strength; distances of one run serve all strengths.
+    """Return one row for each strength x repetition x image, in this order; distances of one run serve all strengths.
 
     Args:
         network: the attacked model, on the device.
         source: the source model of a transfer attack, or None.
         images: the test images, float32 in [0, 1], (N, C, H, W), on the device; labels int64 (N,).
+        source_memory: of this source and these images alone, for whatever is the same for every attacked model.
 
     Returns:
         ``index, repetition, strength, label, clean_prediction, prediction, correct, failed, l2, linf, queries``, and
@@ -49,30 +67,59 @@ def evaluate(
         ``l2_at_100, l2_at_1000, l2_at_10000, checkpoint_queries, checkpoint_l2``.
     """
     indices = attacked_indices(case.task, len(images), case.evaluation.images)
-    size = _batch_size(attack, case, device)
-    batches = [indices[first : first + size] for first in range(0, len(indices), size)]
-    blocks: list[Block] = []
+    size = _batch_size(attack, case, device, images.shape[1:].numel())
+    rounds = _rounds(attack, indices, case.evaluation.repetitions, size)
+    batches: list[Columns] = []
     with ExitStack() as stack:
         for model in (network, source):
             if model is not None:
                 stack.enter_context(guarded(model))
         stack.enter_context(arithmetic("float32"))
-        clean = predict(network, images, device=device)
-        asked = clean if source is None else predict(source, images, device=device)
-        subject = Subject(network, source, images, labels, clean, asked, device)
-        rounds = [(repetition, batch) for repetition in range(case.evaluation.repetitions) for batch in batches]
-        for done, (repetition, numbers) in enumerate(rounds, start=1):
-            batch = Batch(subject, case, numbers, repetition)
-            with global_streams("attack", *batch.keys[0].parts):
-                blocks += batch.fixed(attack) if isinstance(attack, FixedStrengthAttack) else batch.minimal(attack)
+        clean = asked = predict(network, images, device=device)
+        if source is not None and isinstance(attack, MinimalDistanceAttack) and attack.needs_starts:
+            asked = predict(source, images, device=device)
+        subject = Subject(network, source, images, labels, clean, asked, device, source_memory)
+        for done, (numbers, repetitions) in enumerate(rounds, start=1):
+            batch = Batch(subject, case, numbers, repetitions)
+            with global_streams("attack", *batch.first_key.parts):
+                run = batch.fixed(attack) if isinstance(attack, FixedStrengthAttack) else batch.minimal(attack)
+            batches.append(run)
             progress(done / len(rounds))
-    return pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
+    strengths = case.strengths if isinstance(attack, FixedStrengthAttack) else (np.nan,)
+    return _table(rounds, strengths, batches)
 
 
-def _batch_size(attack: Attack, case: Case, device: str) -> int:
+def _batch_size(attack: Attack, case: Case, device: str, entries: int) -> int:
     """Return how many images an attack is given: part of the numbers for an engine, a matter of speed for our own."""
     if attack.one_by_one:
         return 1
     if attack.batch_dependent:
         return case.evaluation.batch_size
-    return judge_batch(device) if case.access == "none" else min(judge_batch(device), GRADIENT_BATCH)
+    if device == "cpu" or case.access == "none":
+        return judge_batch(device, entries)
+    return GRADIENT_BATCH if case.access in ("transfer", "gradients") else QUERY_BATCH
+
+
+def _rounds(attack: Attack, indices: np.ndarray, repetitions: int, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the test indices and repetitions of each batch; only ours may mix repetitions in a batch."""
+    numbers, rounds = np.tile(indices, repetitions), np.repeat(np.arange(repetitions), len(indices))
+    pool = len(indices) if attack.batch_dependent or attack.one_by_one else len(numbers)
+    firsts = [start + first for start in range(0, len(numbers), pool) for first in range(0, pool, size)]
+    ends = [*firsts[1:], len(numbers)]
+    return [(numbers[first:end], rounds[first:end]) for first, end in zip(firsts, ends, strict=True)]
+
+
+def _table(
+    rounds: list[tuple[np.ndarray, np.ndarray]], strengths: tuple[float, ...], batches: list[Columns]
+) -> pd.DataFrame:
+    numbers, repetitions = (np.concatenate(parts) for parts in zip(*rounds, strict=True))
+    where = {
+        "index": np.tile(numbers.astype(np.int32), len(strengths)),
+        "repetition": np.tile(repetitions.astype(np.int16), len(strengths)),
+        "strength": np.repeat(np.array(strengths, dtype=np.float64), len(numbers)),
+    }
+    outcome = {name: torch.cat([columns[name] for columns in batches], dim=1).flatten() for name in batches[0]}
+    arrays: dict[str, np.ndarray] = {
+        name: values.cpu().numpy().astype(COLUMN_TYPES.get(name, np.float32)) for name, values in outcome.items()
+    }
+    return pd.DataFrame(where | arrays)

@@ -1,9 +1,14 @@
 """The job ``attack``: from a trained model and a description to examples.parquet."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from robustbench_pix.attacks.building import build_attack
+from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.errors import UserError
 from robustbench_pix.evaluation.batch import Case
@@ -11,6 +16,12 @@ from robustbench_pix.evaluation.evaluate import evaluate
 from robustbench_pix.runs.jobs import Job, load
 from robustbench_pix.runs.store import EXAMPLES, Store
 from robustbench_pix.runs.training_job import trained_network
+
+SOURCE_MEMORY_BYTES = 2**27
+"""The signs of 10,000 images of 32x32 pixels in colour take 31 MB."""
+
+SMALL_IMAGE_PIXELS = 16 * 16
+"""Up to this size a CPU computes no faster in channels_last."""
 
 
 def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
@@ -20,7 +31,8 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         raise UserError(f"The task {job.identity['task']} has no test images to attack.")
     limit = job.identity["test_images"]
     wanted = job.identity["attack"]
-    model, *source = (trained_network(store, name).to(device) for name in job.needs)
+    images = data.test_images[:limit].to(device).float() / 255
+    model, *source = (_laid_out(trained_network(store, name).to(device), images) for name in job.needs)
     evaluation = EvaluationSpec(**wanted["evaluation"])
     case = Case(
         task=job.identity["task"],
@@ -35,13 +47,33 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         model,
         source[0] if source else None,
         build_attack(attack_spec(job)),
-        data.test_images[:limit].to(device).float() / 255,
+        images,
         data.test_labels[:limit].to(device),
         case,
         device=device,
+        source_memory=_source_memory(job.needs[1]) if source else None,
         progress=progress,
     )
     examples.to_parquet(scratch / EXAMPLES, index=False, compression="zstd")
+
+
+@lru_cache(maxsize=1)
+def _source_memory(source: str) -> Memory:
+    """Return what this process keeps of a source model, named by its run; of the last one only.
+
+    The name is a hash of the weights' origin and of the data set, so nothing else goes by it.
+    """
+    return Memory(SOURCE_MEMORY_BYTES)
+
+
+def _laid_out(network: nn.Module, images: torch.Tensor) -> nn.Module:
+    """Return the network with weights in channels_last, where convolutions are faster by it; images follow them.
+
+    On one CPU thread ResNet18 of width 16 takes 5 to 12% less time by it, the small network on 8x8 pixels 15% more.
+    """
+    if images.device.type == "cpu" and images.shape[-2:].numel() <= SMALL_IMAGE_PIXELS:
+        return network
+    return network.to(memory_format=torch.channels_last)
 
 
 def attack_spec(job: Job) -> AttackSpec:

@@ -1,12 +1,18 @@
+import dataclasses
+
 import foolbox
+import pytest
 import torch
 
 from robustbench_pix.attacks.gradient_sign import FastGradientSign
+from robustbench_pix.attacks.memory import Memory
+from robustbench_pix.evaluation.evaluate import evaluate
 from tests.attacks.toys import (
     Counting,
     Halfspace,
     attacked,
     blind,
+    case_of,
     decisions_of,
     entry,
     gray_images,
@@ -54,7 +60,7 @@ def test_the_gradient_is_the_source_models_and_the_attacked_model_is_not_asked()
     examples = run_entry(
         entry("fast-gradient-sign", "transfer", "linf"), network, images, labels, source, strengths=STRENGTHS
     )
-    assert network.asked == 5 * (1 + len(STRENGTHS)), "the clean decisions and the verdicts, nothing else"
+    assert network.asked == 5 * len(STRENGTHS), "the clean decisions and the verdicts, nothing else"
     assert (examples["queries"] == 0).all()
     torch.testing.assert_close(
         torch.tensor(examples.loc[examples["strength"] == 0.3, "prediction"].to_numpy()).long(),
@@ -70,3 +76,67 @@ def test_white_box_uses_the_attacked_model_and_counts_one_query():
     step = torch.where(labels == 1, -0.3, 0.3)[:, None] * network.weight.detach().sign()
     torch.testing.assert_close(results[2], images + step.reshape(images.shape), atol=1e-6, rtol=0)
     assert ledger.queries.tolist() == [1, 1, 1, 1]
+
+
+def test_signs_of_a_batch_are_those_of_its_images_one_by_one():
+    source, images = tiny_network(), some_images(64)
+    labels = torch.arange(64) % 4
+    signs = torch.zeros_like(images)
+    for index in range(64):
+        one = images[index : index + 1].clone().requires_grad_()
+        torch.nn.functional.cross_entropy(source(one), labels[index : index + 1]).backward()
+        signs[index] = one.grad[0].sign()
+    together = perturbed(blind(source=source), images, labels)[1] - images
+    inside = (images > 0.03) & (images < 0.97)
+    differ = (together.sign() != signs)[inside].float().mean().item()
+    assert differ < 1e-3, "rounding may turn a sign where the gradient is next to nothing"
+
+
+TRANSFER = case_of(entry("fast-gradient-sign", "transfer", "linf"), STRENGTHS)
+
+
+def transferred(network, source, images, labels, memory, case=TRANSFER):
+    return evaluate(network, source, FastGradientSign(), images, labels, case, device="cpu", source_memory=memory)
+
+
+def test_the_sources_gradient_is_taken_once_for_all_attacked_models():
+    source, images, labels = Counting(tiny_network(seed=1)), some_images(9), torch.arange(9) % 4
+    memory = Memory(10_000)
+    first, second = (transferred(tiny_network(seed), source, images, labels, memory) for seed in (2, 3))
+    assert source.asked == 9
+    assert not first["prediction"].equals(second["prediction"])
+    for seed, kept in ((2, first), (3, second)):
+        assert kept.equals(transferred(tiny_network(seed), source, images, labels, None))
+    assert source.asked == 3 * 9
+
+
+@pytest.mark.parametrize("changed", ["labels", "task", "seed", "which images"])
+def test_signs_of_something_else_are_never_taken(changed):
+    source, network = tiny_network(seed=1), tiny_network(seed=2)
+    images, labels, memory, case = some_images(9), torch.arange(9) % 4, Memory(10_000), TRANSFER
+    transferred(network, source, images, labels, memory)
+    kept = len(memory.kept)
+    if changed == "labels":
+        labels = (labels + 1) % 4
+    elif changed == "seed":
+        case = case_of(entry("fast-gradient-sign", "transfer", "linf"), STRENGTHS, seed=1)
+    elif changed == "which images":
+        case = case_of(entry("fast-gradient-sign", "transfer", "linf"), STRENGTHS, images_attacked=5)
+    else:
+        case = dataclasses.replace(case, task="other")
+    found = transferred(network, source, images, labels, memory, case)
+    assert found.equals(transferred(network, source, images, labels, None, case))
+    assert len(memory.kept) == kept + 1
+
+
+def test_the_white_box_keeps_nothing():
+    images, labels, memory = some_images(4), torch.arange(4), Memory(10_000)
+    case = case_of(entry("fast-gradient-sign", "gradients", "linf"), STRENGTHS, protocol="paper")
+    for seed in (1, 2):
+        network = tiny_network(seed)
+        found = evaluate(network, None, FastGradientSign(), images, labels, case, device="cpu", source_memory=memory)
+        target, _ = attacked(network, images, labels, "gradients")
+        expected = decisions_of(network, perturbed(target, images, labels)[2])
+        assert found.loc[found["strength"] == STRENGTHS[2], "prediction"].tolist() == expected.tolist()
+        assert (found.groupby("index")["queries"].sum() == 1).all()
+    assert not memory.kept

@@ -118,3 +118,23 @@ def test_protocols_share_the_draws(noise):
 def test_strength_zero_is_the_image(noise, clamp):
     images = some_images(4)
     assert torch.equal(perturbed(noise, images, clamp=clamp)[0], images)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_drawn_once_for_all_attacked_models(noise):
+    class Watched(noise):
+        drawn = 0
+
+        def draw(self, generator, shape):
+            Watched.drawn += 1
+            return super().draw(generator, shape)
+
+    images, keys = some_images(5), keys_of(5, task="drawn-once")
+    first, again = (torch.stack(perturbed(Watched, images, keys=keys)) for _ in range(2))
+    assert Watched.drawn == 5
+    assert torch.equal(first, again)
+    assert torch.equal(first, torch.stack(perturbed(noise, images, keys=keys))), "another class draws for itself"
+    perturbed(Watched, images, keys=keys[::-1])
+    assert Watched.drawn == 10
+    perturbed(Watched, some_images(5, channels=3), keys=keys)
+    assert Watched.drawn == 15

@@ -48,6 +48,19 @@ class Quadrants(nn.Module):
         return self.scale * nn.functional.avg_pool2d(images.mean(dim=1, keepdim=True), SIDE // 2).flatten(1)
 
 
+class Bowls(nn.Module):
+    """Four classes, each a center and a steepness: curved boundaries, and the same bits whatever the batch."""
+
+    def __init__(self, seed=0, side=SIDE):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.centers = nn.Parameter(0.3 + 0.4 * torch.rand(4, side * side, generator=generator))
+        self.steepness = nn.Parameter(0.9 + 0.2 * torch.rand(4, generator=generator))
+
+    def forward(self, images):
+        return -self.steepness * (images.flatten(1)[:, None] - self.centers).square().sum(dim=2)
+
+
 class Counting(nn.Module):
     """A model that counts the images it was asked about."""
 

@@ -202,16 +202,16 @@ def test_our_own_attacks_do_not_depend_on_the_batch_size(attack, monkeypatch):
     source = Halfspace(seed=1) if access == "transfer" else None
     labels = decisions_of(Halfspace(), images)
     arguments = (spec, Halfspace(), images, labels, source)
-    expected = run_entry(*arguments, strengths=STRENGTHS, classes=2)
-    keys = ["index", "repetition", "strength"]
+    expected = run_entry(*arguments, strengths=STRENGTHS, classes=2, repetitions=3)
+    keys = ["strength", "repetition", "index"]
+    assert expected[keys].equals(expected[keys].sort_values(keys, ignore_index=True))
     for size in (1, 4):
         for module in (evaluating, judging):
-            monkeypatch.setattr(module, "judge_batch", lambda device, size=size: size)
-        found = run_entry(*arguments, strengths=STRENGTHS, classes=2)
-        one, other = expected.sort_values(keys), found.sort_values(keys)
-        for name in ("prediction", "correct", "failed", "queries", "label"):
-            assert one[name].tolist() == other[name].tolist()
-        np.testing.assert_allclose(one["l2"], other["l2"], rtol=1e-6)
+            monkeypatch.setattr(module, "judge_batch", lambda device, entries, size=size: size)
+        found = run_entry(*arguments, strengths=STRENGTHS, classes=2, repetitions=3)
+        for name in (*keys, "prediction", "correct", "failed", "queries", "label"):
+            assert expected[name].tolist() == found[name].tolist()
+        np.testing.assert_allclose(expected["l2"], found["l2"], rtol=1e-6)
 
 
 def test_an_engine_is_given_its_batch_size_by_test_index():
@@ -225,6 +225,39 @@ def test_an_engine_is_given_its_batch_size_by_test_index():
     assert [keys for _, _, keys, _ in attack.given] == [[0], [2], [3], [5]]
 
 
+@pytest.mark.parametrize(("dependent", "size"), [(False, 2 * 6), (True, 4)])
+def test_only_ours_are_given_several_repetitions_at_once(dependent, size):
+    class Listening(Fixed):
+        def perturb(self, target, images, labels, strengths, keys):
+            seen.append([(key.repetition, key.index) for key in keys])
+            assert torch.equal(images, IMAGES[[key.index for key in keys]])
+            assert torch.equal(labels, LABELS[[key.index for key in keys]])
+            return super().perturb(target, images, labels, strengths, keys)
+
+    seen = []
+    attack = Listening(unchanged)
+    attack.batch_dependent = dependent
+    examples = run_fixed(attack, "decisions", repetitions=2, batch_size=4)
+    pairs = [(repetition, index) for repetition in range(2) for index in range(6)]
+    assert seen == ([pairs] if not dependent else [pairs[:4], pairs[4:6], pairs[6:10], pairs[10:]])
+    assert max(map(len, seen)) == size
+    expected = [pair for _ in STRENGTHS for pair in pairs]
+    assert list(zip(examples["repetition"], examples["index"], strict=True)) == expected
+    assert examples["strength"].tolist() == np.repeat(STRENGTHS, 12).tolist()
+
+
+def test_distances_of_several_repetitions_are_told_apart():
+    class Nearer(Minimal):
+        def minimize(self, target, images, labels, starts, keys):
+            shares = torch.tensor([1.0 - 0.1 * key.repetition for key in keys])[:, None, None, None]
+            return images + shares * (1 - 2 * images)
+
+    examples = run_minimal(Nearer(inverted), repetitions=3)
+    whole = (1 - 2 * IMAGES).flatten(1).norm(dim=1)
+    np.testing.assert_allclose(examples["l2"], torch.cat([whole, 0.9 * whole, 0.8 * whole]), rtol=1e-5)
+    assert examples["repetition"].tolist() == np.repeat(range(3), 6).tolist()
+
+
 def test_progress_ends_at_one():
     seen = []
     attack = Fixed(unchanged)
@@ -236,5 +269,27 @@ def test_progress_ends_at_one():
 
 def test_a_blind_attack_costs_the_clean_decisions_and_the_verdicts():
     network = Counting(Quadrants())
-    run_fixed(unchanged, network=network)
-    assert network.asked == 6 + 6 * len(STRENGTHS)
+    run_fixed(lambda images, strength: images + 0.1 * strength, network=network)
+    assert network.asked == 6 * len(STRENGTHS), "images that strength 0 left alone are not judged again"
+
+
+def test_what_moves_at_strength_zero_is_judged():
+    network = Counting(Quadrants())
+
+    def partly(images, strength):
+        return torch.cat([1 - images[:1], images[1:]])
+
+    examples = run_fixed(partly, network=network)
+    assert network.asked == 6 * (1 + len(STRENGTHS))
+    weakest = examples[examples["strength"] == 0]
+    assert weakest["correct"].tolist() == [False] + 5 * [True]
+    assert (weakest["l2"] > 0).tolist() == [True] + 5 * [False]
+
+
+def test_a_source_is_asked_for_decisions_only_where_starts_are_wanted():
+    source = Counting(Quadrants())
+    run_entry(entry("x", "transfer", "linf"), Quadrants(), IMAGES, LABELS, source, Fixed(unchanged))
+    run_entry(entry("x", "transfer"), Quadrants(), IMAGES, LABELS, source, Minimal(inverted))
+    assert source.asked == 0
+    run_entry(entry("x", "transfer"), Quadrants(), IMAGES, LABELS, source, Minimal(inverted, needs_starts=True))
+    assert source.asked > 6

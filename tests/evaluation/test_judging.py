@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.evaluation.judging import accept, judge, judge_batch, predict
+from robustbench_pix.evaluation.judging import accept, judge, judge_batch, predict, unmoved
 from tests.attacks.toys import Quadrants, decisions_of, gray_images, some_images, tiny_network
 
 CLEAN = some_images(6, channels=3)
@@ -81,6 +81,21 @@ def test_another_type_and_a_gradient_are_accepted():
 
 
 def test_predictions_do_not_need_gradients_nor_fit_in_one_batch():
-    network, images = tiny_network(), some_images(judge_batch("cpu") + 3)
+    network, images = tiny_network(), some_images(judge_batch("cpu", 64) + 3)
     assert torch.equal(predict(network, images, device="cpu"), decisions_of(network, images))
     assert predict(network, images[:0], device="cpu").shape == (0,)
+
+
+def test_more_of_small_images_are_judged_at_once_on_a_cpu():
+    sizes = [judge_batch("cpu", entries) for entries in (64, 784, 3072)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1] > 1
+    assert judge_batch("cuda:1", 3072) > sizes[0]
+
+
+@pytest.mark.parametrize("ball", [{}, {"norm": "linf", "radius": 0.0}])
+def test_images_that_did_not_move_need_no_judge(ball):
+    known = unmoved(decisions_of(Quadrants(), CLEAN), CLEAN)
+    for got, expected in zip(known, judged(CLEAN.clone(), **ball), strict=True):
+        assert torch.equal(got, expected)
+        assert got.dtype == expected.dtype

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import robustbench_pix as rbp
+from robustbench_pix.catalogue.registries import regularizers
 from tests.workspaces import tiny_workspace
 
 CODE = '''
@@ -117,7 +118,9 @@ def test_everything_of_ones_own_by_file(tmp_path):
     assert both[0]["bilinear"] != both[1]["bilinear"]
 
 
-def test_by_decorator(tmp_path):
+def test_by_decorator(tmp_path, monkeypatch):
+    monkeypatch.setattr(regularizers, "registered", dict(regularizers.registered))
+
     @rbp.regularizer("mean-square-of-tests")
     def mean_square(step, *, layer=0):
         return step.first[layer].square().mean()
