@@ -58,6 +58,6 @@ def _registered(spec: AttackSpec) -> Attack:
         elif callable(target):
             inspect.signature(target).bind(*range(5), **spec.parameters)
             return FunctionAttack(partial(target, **spec.parameters))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{spec.path}: {spec.attack} refused its parameters: {error}.") from error
     raise UserError(f"{spec.path}: {spec.attack} is neither an attack class nor a function.")

@@ -16,6 +16,9 @@ attacks = Registry(
         "uniform-noise": "robustbench_pix.attacks.noise:UniformNoise",
         "salt-and-pepper-noise": "robustbench_pix.attacks.noise:SaltAndPepperNoise",
         "fast-gradient-sign": "robustbench_pix.attacks.gradient_sign:FastGradientSign",
+        "boundary": "robustbench_pix.attacks.boundary:BoundaryAttack",
+        "hop-skip-jump": "robustbench_pix.attacks.hop_skip_jump:HopSkipJump",
+        "square": "robustbench_pix.attacks.square:SquareAttack",
     },
 )
 

@@ -26,8 +26,15 @@ from robustbench_pix.runs.training_job import network_of
 BYTES_OF_AN_EXAMPLE = 8
 """Of one row of examples.parquet, compressed."""
 
-QUERIES_OF_A_STEP = {"foolbox:BoundaryAttack": 1.11, "foolbox:HopSkipJumpAttack": 540, "art:HopSkipJump": 240}
-"""Queries of an image for each ``steps`` or ``max_iter`` of attacks of minimal distance, as measured."""
+QUERIES_OF_A_STEP = {
+    "boundary": 1.11,
+    "hop-skip-jump": 240,
+    "square": 1.1,
+    "foolbox:BoundaryAttack": 1.11,
+    "foolbox:HopSkipJumpAttack": 540,
+    "art:HopSkipJump": 240,
+}
+"""Queries of an image, at all strengths together, for each ``steps`` or ``max_iter`` of an attack, as measured."""
 
 TRIAL_IMAGES = 16
 

@@ -23,7 +23,7 @@ from tests.attacks.toys import (
 
 @pytest.fixture
 def shipped(tmp_path):
-    return Workspace(tmp_path).attack("hop-skip-jump")
+    return Workspace(tmp_path).attack("hop-skip-jump-art")
 
 
 def test_hop_skip_jump_reaches_the_distance_to_a_hyperplane(shipped):

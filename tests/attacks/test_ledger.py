@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.access import CHECKPOINTS, Ledger, Oracle
+from robustbench_pix.attacks.access import CHECKPOINTS, Ledger, Oracle, ordinals
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.toys import (
     Counting,
@@ -102,6 +102,55 @@ def test_ledger_equals_a_replay_of_several_queries_of_several_images_at_once():
     check_against_replay(ledger, images, labels, asked, network)
 
 
+def test_queries_that_are_not_counted_leave_no_trace():
+    network, images = Quadrants(), gray_images(4)
+    labels, generator = decisions_of(network, images), torch.Generator().manual_seed(4)
+    for places, rows in (([0, 1, 2, 3], None), ([0, 2, 3], None), ([0, 2, 3], torch.tensor([0, 1, 2, 0, 1, 2, 1]))):
+        ledger, asked = Ledger(images, labels), [[] for _ in range(4)]
+        ledger.under_attack = torch.tensor(places)
+        whose = places if rows is None else [places[row] for row in rows.tolist()]
+        for step in range(60):
+            inputs = near(images[whose], generator, 0.16 / (1 + step / 10))
+            counted = torch.rand(len(whose), generator=generator) < 0.6
+            ledger.record(inputs, network(inputs), rows, counted)
+            for row, query, counts in zip(whose, inputs, counted.tolist(), strict=True):
+                asked[row] += [query] if counts else []
+        check_against_replay(ledger, images, labels, asked, network)
+        assert (ledger.nearest[places] != images[places]).flatten(1).any(dim=1).all()
+
+
+def test_ordinals_number_what_is_counted():
+    generator = torch.Generator().manual_seed(0)
+    rows, counted = (torch.randint(0, high, (50,), generator=generator) for high in (4, 2))
+    numbers, asked = ordinals(rows, counted, 4).tolist(), [0, 0, 0, 0]
+    for row, counts, number in zip(rows.tolist(), counted.tolist(), numbers, strict=True):
+        asked[row] += counts
+        assert number == asked[row] or not counts
+    assert min(asked) > 3
+
+
+@pytest.mark.parametrize("rows", [None, torch.tensor([0, 1, 1])])
+def test_a_ledger_changes_its_tensors_in_place(rows):
+    network, images = Quadrants(), gray_images(3)
+    ledger = Ledger(images, decisions_of(network, images))
+    names = ("queries", "best", "nearest", "at")
+    places = [getattr(ledger, name).data_ptr() for name in names]
+    inputs = 1 - images if rows is None else 1 - images[rows]
+    ledger.record(inputs, network(inputs), rows)
+    assert [getattr(ledger, name).data_ptr() for name in names] == places
+    assert torch.isfinite(ledger.best[:2]).all()
+
+
+def test_a_query_that_is_not_a_number_counts_and_finds_nothing():
+    network, images = Quadrants(), gray_images(2)
+    labels = decisions_of(network, images)
+    ledger, broken = Ledger(images, labels), 1 - images
+    broken[:, 0, 0, 0] = torch.nan
+    ledger.record(broken, network(1 - images), None)
+    assert ledger.queries.tolist() == [1, 1]
+    assert torch.isinf(ledger.best).all()
+
+
 def test_a_query_outside_the_bounds_counts_and_finds_nothing():
     network, images = Quadrants(), gray_images(2)
     labels = decisions_of(network, images)
@@ -129,6 +178,9 @@ def test_queries_that_cannot_be_attributed_are_refused():
         ("foolbox:SaltAndPepperNoiseAttack", "decisions", "l2", {"steps": 30}),
         ("art:HopSkipJump", "decisions", "l2", {"max_iter": 2, "max_eval": 20, "init_eval": 10}),
         ("art:SquareAttack", "scores", "linf", {"max_iter": 5}),
+        ("boundary", "decisions", "l2", {"steps": 43}),
+        ("hop-skip-jump", "decisions", "l2", {"steps": 2, "initial_gradient_queries": 10}),
+        ("square", "scores", "linf", {"steps": 15}),
         ("fast-gradient-sign", "gradients", "linf", {}),
     ],
 )
@@ -136,7 +188,8 @@ def test_queries_are_what_a_counting_model_counts(attack, access, strength, para
     network, images = Counting(Quadrants()), some_images(3)
     labels = decisions_of(network.network, images)
     examples = run_entry(entry(attack, access, strength, **parameters), network, images, labels)
-    verdicts = len(examples) * (4 if "checkpoint_l2" in examples else 1)
+    # An image that is as it was is not judged again.
+    verdicts = (examples["strength"] != 0).sum() * (4 if "checkpoint_l2" in examples else 1)
     assert examples["queries"].sum() + len(images) + verdicts == network.asked
     assert (examples.groupby("index")["queries"].sum() > 0).all()
 
