@@ -78,9 +78,13 @@ class ResNet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.linear = nn.Linear(channels_in, classes)
 
+    def scaled(self, images: Tensor) -> Tensor:
+        """Return what the first layer is given."""
+        return self.scale * (images - self.shift)
+
     def features(self, images: Tensor) -> list[Tensor]:
         """Return the feature maps after the stem and after each stage; images may have any size."""
-        hidden = self.stem(self.scale * (images - self.shift))
+        hidden = self.stem(self.scaled(images))
         taps = [hidden]
         for stage in self.stages:
             hidden = stage(hidden)

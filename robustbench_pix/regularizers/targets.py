@@ -47,7 +47,7 @@ _similarities: dict[tuple[object, ...], Tensor] = {}
 
 def _pixel_similarity_of_pairs(images: Tensor) -> Tensor:
     """Return S^pixel of all pairs; that of the last images is kept for the other seeds and recipes."""
-    content = images.shape, images.dtype, hashlib.sha256(images.contiguous().numpy()).digest()
+    content = images.shape, images.dtype, hashlib.sha256(images.numpy().tobytes()).digest()
     if content not in _similarities:
         _similarities.clear()
         _similarities[content] = condensed(pixel_similarity(images))

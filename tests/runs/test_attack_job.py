@@ -1,10 +1,6 @@
-import pytest
-import torch
-
 import robustbench_pix as rbp
 from robustbench_pix.attacks import gradient_sign
-from robustbench_pix.runs.attack_job import _laid_out, _source_memory
-from tests.attacks.toys import tiny_network
+from robustbench_pix.runs.attack_job import _source_memory
 from tests.workspaces import tiny_workspace
 
 
@@ -13,14 +9,6 @@ def test_a_source_keeps_its_memory_until_the_next():
     assert _source_memory("train-1") is first
     assert _source_memory("train-2") is not first
     assert _source_memory("train-1") is not first, "only the last is kept"
-
-
-@pytest.mark.parametrize(("side", "channels_last"), [(8, False), (16, False), (28, True), (32, True)])
-def test_the_layout_changes_no_more_than_rounding(side, channels_last):
-    images = torch.rand(4, 3, side, side, generator=torch.Generator().manual_seed(0))
-    network = _laid_out(tiny_network(channels=3), images)
-    assert network.stem[0].weight.is_contiguous() != channels_last
-    torch.testing.assert_close(network(images), tiny_network(channels=3)(images), atol=1e-5, rtol=1e-5)
 
 
 def test_a_run_takes_the_sources_gradient_once(tmp_path, monkeypatch):
