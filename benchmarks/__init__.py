@@ -1,0 +1,1 @@
+"""Speed, against the plain ways of doing the same work; run by hand from the repository's root."""
