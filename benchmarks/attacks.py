@@ -58,14 +58,14 @@ class Setup(NamedTuple):
 
 SMALL = Work(network="small", width=16, side=8, steps=20)
 CPU = Setup(
-    (SMALL, Work(steps=20)),
-    steps=200,
+    (SMALL, Work(side=28, steps=20)),
+    steps=400,
     iterations=2,
     images=32,
     few=3,
-    swept=256,
-    growth=(16, 64, 256),
-    rounds=3,
+    swept=500,
+    growth=(16, 64, 128),
+    rounds=2,
     least_seconds=0.3,
 )
 CUDA = Setup(
