@@ -57,6 +57,16 @@ class GlobalState:
     def __init__(self) -> None:
         self.states = _global_states()
 
+    def is_current(self) -> bool:
+        """Return whether nothing was drawn since these were the states."""
+        now = _global_states()
+        (_, words, *places), (_, words_now, *places_now) = self.states[1], now[1]
+        same = self.states[0] == now[0] and places == places_now and np.array_equal(words, words_now)
+        return same and all(
+            before is after or (before is not None and after is not None and bool((before == after).all()))
+            for before, after in zip(self.states[2:], now[2:], strict=True)
+        )
+
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Let the computation go on with its own states, and put the others back afterwards."""

@@ -1,19 +1,29 @@
 """Recording against calling, with a recorder that stands in for CUDA's; on CUDA with its own."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.graphs import CALLS_BEFORE_RECORDING, Repeated, side_stream
+from robustbench_pix.graphs import CALLS_BEFORE_RECORDING, Repeated, recorder_for, side_stream
+from robustbench_pix.randomness import GlobalState
 
 
-class Recorder:
+class StandIn:
     """As a CUDA graph does, it runs nothing when it records."""
 
-    def __init__(self):
-        self.recorded, self.replayed = 0, 0
+    def __init__(self, obstacle=None, fails=False):
+        self.told, self.fails, self.recorded, self.replayed = obstacle, fails, 0, 0
 
-    def __call__(self, function):
+    def obstacle(self, function):
+        function()
+        return self.told
+
+    def record(self, function):
         self.recorded += 1
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
 
         def replay():
             self.replayed += 1
@@ -23,8 +33,8 @@ class Recorder:
 
 
 def test_each_call_has_the_functions_effect_once_whether_called_or_replayed():
-    total, recorder = torch.zeros(()), Recorder()
-    repeated = Repeated(lambda: total.add_(1), "cuda", record=recorder)
+    total, recorder = torch.zeros(()), StandIn()
+    repeated = Repeated(lambda: total.add_(1), recorder)
     for calls in range(1, 7):
         repeated()
         assert float(total) == calls
@@ -33,34 +43,69 @@ def test_each_call_has_the_functions_effect_once_whether_called_or_replayed():
 
 
 def test_on_a_cpu_nothing_is_recorded():
-    recorder, calls = Recorder(), []
-    repeated = Repeated(lambda: calls.append(1), "cpu", record=recorder)
+    calls = []
+    repeated = Repeated(lambda: calls.append(1), recorder_for("cpu"))
     for _ in range(5):
         repeated()
-    assert (recorder.recorded, len(calls), repeated.recorded) == (0, 5, False)
+    assert (len(calls), repeated.recorded) == (5, False)
 
 
-def test_what_cannot_be_recorded_is_called(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    calls, attempts = [], []
-
-    def refuse(function):
-        attempts.append(1)
-        raise RuntimeError("operation not permitted when stream is capturing")
-
-    repeated = Repeated(lambda: calls.append(1), "cuda", record=refuse)
+@pytest.mark.parametrize(
+    ("recorder", "attempts", "reason"),
+    [
+        (StandIn(obstacle="it waits for the device"), 0, "it waits for the device"),
+        (StandIn(fails=True), 1, "RuntimeError: operation not permitted"),
+    ],
+)
+def test_what_cannot_be_recorded_is_called_and_that_is_said_once(recorder, attempts, reason, caplog):
+    calls = []
+    repeated = Repeated(lambda: calls.append(1), recorder)
     for _ in range(6):
         repeated()
-    assert (len(calls), len(attempts), repeated.recorded) == (6, 1, False)
+    assert (len(calls), recorder.recorded, repeated.recorded) == (6, attempts, False)
+    assert len(caplog.records) == 1
+    assert reason in caplog.text
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1)])
+def test_a_draw_from_a_global_generator_shows(draw):
+    state = GlobalState()
+    torch.zeros(3).add_(1)
+    assert state.is_current()
+    draw()
+    assert not state.is_current()
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+
+
+@needs_cuda
 def test_on_cuda_replays_have_the_effect_of_calls():
     total = torch.zeros(4, device="cuda")
-    repeated = Repeated(lambda: total.add_(torch.ones_like(total)), "cuda")
+    repeated = Repeated(lambda: total.add_(torch.ones_like(total)), recorder_for("cuda"))
     with side_stream("cuda"):
         for _ in range(6):
             repeated()
     torch.cuda.synchronize()
     assert repeated.recorded
     assert total.tolist() == [6.0] * 4
+
+
+@needs_cuda
+@pytest.mark.parametrize("plugged", [lambda total: total.sum().item(), lambda total: torch.rand(1, device="cuda")])
+def test_on_cuda_what_waits_or_draws_is_found_before_it_is_recorded(plugged):
+    total = torch.zeros(4, device="cuda")
+
+    def function():
+        total.add_(1)
+        plugged(total)
+
+    recorder = recorder_for("cuda")
+    with side_stream("cuda"):
+        assert recorder.obstacle(function) is not None
+        repeated = Repeated(function, recorder)
+        for _ in range(6):
+            repeated()
+    torch.cuda.synchronize()
+    assert not repeated.recorded
+    assert total.tolist() == [7.0] * 4

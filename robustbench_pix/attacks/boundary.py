@@ -15,7 +15,7 @@ from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 from robustbench_pix.attacks.success_rate import SuccessRate
-from robustbench_pix.graphs import Repeated, side_stream
+from robustbench_pix.graphs import Repeated, recorder_for, side_stream
 
 STEPS_OF_A_BLOCK = 10
 """Every so many steps success rates are noted and step sizes adapted."""
@@ -102,11 +102,12 @@ class Walk:
         device = str(self.images.device)
         blocks, rest = divmod(self.attack.steps, STEPS_OF_A_BLOCK)
         with side_stream(device):
-            block = Repeated(self.block, device)
+            block = Repeated(self.block, recorder_for(device))
             for _ in range(blocks):
                 block()
                 if self.converged().all():
                     return
+            torch.logical_not(self.converged(), out=self.walking)
             for direction in self._directions()[:rest]:
                 self._step(direction)
             self.converged().all().item()  # Other streams may read the result once this is known.

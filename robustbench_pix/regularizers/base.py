@@ -78,7 +78,12 @@ class Regularizer(nn.Module):
         return None
 
     def forward(self, step: PairStep) -> Tensor:
-        """Return the penalty, a scalar. Nothing in it should wait for the device (``.item()``, ``if tensor``)."""
+        """Return the penalty, a scalar.
+
+        On a GPU a step is recorded once and replayed, unless it waits for the device (``.item()``, ``if tensor``) or
+        draws from global generators, which is slower. What Python remembers from call to call, such as a counter of
+        steps, is not replayed: keep it in a tensor.
+        """
         raise UserError(f"The regularizer {type(self).__name__} must define forward(step) and return a scalar.")
 
     def report(self) -> dict[str, float]:

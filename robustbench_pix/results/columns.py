@@ -102,7 +102,7 @@ COSTS = (
     Column("kind", "text", "train or attack"),
     Column("id", "text", "The run"),
     Column("what", "text", "Recipe, combination, seed and attack"),
-    Column("seconds", "number", "Wall-clock time of the job"),
+    Column("seconds", "number", "Wall-clock time of the job; of models trained side by side, the share of each"),
     Column("device", "text", "Where it ran"),
     Column("processor", "text", "The processor of that machine"),
 )

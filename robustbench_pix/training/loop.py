@@ -16,7 +16,7 @@ from torch.nn import functional
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.devices import arithmetic, autocast
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.graphs import Repeated, side_stream
+from robustbench_pix.graphs import Repeated, recorder_for, side_stream
 from robustbench_pix.regularizers.base import PairStep, Regularizer
 from robustbench_pix.training.descent import Descent
 from robustbench_pix.training.passes import gains_from_fusion, passes_for_statistics, three_passes
@@ -104,7 +104,8 @@ def training(
             totals[1] += penalty.detach()
 
     sizes = batch_sizes(spec, len(data.images))
-    steps = {size: Repeated(partial(step, size), device) for size in sizes}
+    recorder = recorder_for(device)
+    steps = {size: Repeated(partial(step, size), recorder) for size in sizes}
     best_loss, best_epoch, best_state, log = math.inf, 0, _snapshot(network), []
     for epoch in range(spec.epochs):
         rate.fill_(learning_rate(spec, epoch))

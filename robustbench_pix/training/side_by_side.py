@@ -16,8 +16,8 @@ from robustbench_pix.randomness import GlobalState
 Steps = Generator[None, None, None]
 STEPS_UNTIL_SETTLED = 5
 """Steps after which a model has taken all the memory that it will take."""
-SPARE_MEMORY = 1.5
-"""Another model is begun where so many times the memory of one is free."""
+SPARE_MEMORY = 2.0
+"""Another model is begun where so many times the memory of one is free: all still grow in their first epochs."""
 
 
 class SharedClock:
@@ -65,6 +65,7 @@ def side_by_side(every: Iterable[Steps], device: str, clock: SharedClock) -> Non
             unfinished = [lane for lane in running if lane.advance()]
             if len(unfinished) < len(running):
                 clock.shared_by(max(1, len(unfinished)))
+                torch.cuda.empty_cache()  # What a stream has kept, no other can use.
             running = unfinished
     finally:
         for steps in (*waiting, *(lane.steps for lane in running)):

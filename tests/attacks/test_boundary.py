@@ -182,6 +182,20 @@ def test_an_image_that_has_converged_is_left_alone_and_asks_no_more():
     assert alone.queries[0] == asked[early]
 
 
+def test_an_image_that_converges_before_the_last_steps_takes_none_of_them_in_company_either():
+    images, keys = some_images(8), keys_of(8)
+    _, _, labels, starts = prepared(images, keys)
+    settings = {"spherical_step": 0.5, "source_step": 0.02, "source_step_convergence": 0.01}
+    target, ledger = attacked(Bowls(), images, labels)
+    BoundaryAttack(20_000, **settings).minimize(target, images, labels, starts, keys)
+    first = ledger.queries.argmin().item()
+    blocks = int(ledger.queries[first]) // 11
+    target, ledger = attacked(Bowls(), images, labels)
+    BoundaryAttack(10 * blocks + 5, **settings).minimize(target, images, labels, starts, keys)
+    assert ledger.queries[first] == 11 * blocks
+    assert ledger.queries.max() == 11 * blocks + 5
+
+
 def walking(images):
     keys = keys_of(len(images))
     target, ledger, labels, starts = prepared(images, keys)

@@ -97,7 +97,7 @@ def test_on_cuda_room_is_what_the_memory_says(monkeypatch):
     class Lane:
         taken = module.STEPS_UNTIL_SETTLED
 
-    memory = {"free": 100, "reserved": 60}
+    memory = {"free": 130, "reserved": 60}
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (memory["free"], 200))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: memory["reserved"])
     assert module._has_room([], "cuda")
