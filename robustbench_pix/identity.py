@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-NUMERICS_VERSION = 2
+NUMERICS_VERSION = 3
 """Raised with any change of the engine that alters a number; tests/test_golden_numbers.py notices such a change."""
 
 DIGEST_LENGTH = 16

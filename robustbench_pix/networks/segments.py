@@ -17,19 +17,24 @@ Statistics = tuple[Tensor, Tensor]
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """``torch.nn.BatchNorm2d``; in train mode under ``segmented`` it treats a batch as several in their order."""
+    """``torch.nn.BatchNorm2d``; in train mode under ``segmented`` it treats a batch as several in their order.
+
+    On a CPU torch sums float32 maps in channels_last one by one, which leaves the variance of 50,000 entries wrong by a
+    ten-thousandth; this one sums them in pairs.
+    """
 
     segments: tuple[int, ...] = ()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the normalized maps, (N, C, H, W)."""
-        if not self.segments or not self.training:
+        if not self.training or not (self.segments or inputs.device.type == "cpu"):
             return super().forward(inputs)
+        segments = self.segments or (len(inputs),)
         assert self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(len(self.segments))
+        self.num_batches_tracked.add_(len(segments))
         running = self.running_mean, self.running_var
         normalized: Tensor = _Segmented.apply(
-            inputs, self.weight, self.bias, running, self.momentum, self.eps, self.segments
+            inputs, self.weight, self.bias, running, self.momentum, self.eps, segments
         )
         return normalized
 
@@ -50,6 +55,9 @@ class _Segmented(torch.autograd.Function):
     ) -> Tensor:
         normalized, saved = torch.empty_like(inputs), []
         for part, whole in zip(inputs.split(segments), normalized.split(segments), strict=True):
+            if part.device.type == "cpu" and part.dtype == weight.dtype:
+                saved += _normalize_in_pairs(part, weight, bias, running, momentum, eps, whole)
+                continue
             mean, inverse_deviation = torch.empty_like(running[0]), torch.empty_like(running[0])
             torch.ops.aten.native_batch_norm.out(
                 part, weight, bias, *running, True, momentum, eps,
@@ -75,6 +83,25 @@ class _Segmented(torch.autograd.Function):
             to_weight += scale
             to_bias += shift
         return to_inputs, to_weight, to_bias, None, None, None, None
+
+
+def _normalize_in_pairs(
+    inputs: Tensor, weight: Tensor, bias: Tensor, running: Statistics, momentum: float, eps: float, out: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Normalize into ``out``, update the running statistics, return the mean and the inverse deviation."""
+    mean = inputs.mean(dim=(0, 2, 3))
+    centred = inputs - _spread(mean)
+    variance = centred.square().mean(dim=(0, 2, 3))
+    inverse_deviation = (variance + eps).rsqrt()
+    torch.addcmul(_spread(bias), centred, _spread(inverse_deviation * weight), out=out)
+    count = inputs.numel() // len(mean)
+    running[0].lerp_(mean, momentum)
+    running[1].lerp_(variance * (count / (count - 1)), momentum)
+    return mean, inverse_deviation
+
+
+def _spread(values: Tensor) -> Tensor:
+    return values[:, None, None]
 
 
 @contextmanager

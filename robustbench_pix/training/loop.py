@@ -19,7 +19,7 @@ from robustbench_pix.errors import JobFailedError
 from robustbench_pix.graphs import Repeated, recorder_for, side_stream
 from robustbench_pix.regularizers.base import PairStep, Regularizer
 from robustbench_pix.training.descent import Descent
-from robustbench_pix.training.passes import gains_from_fusion, passes_for_statistics, three_passes
+from robustbench_pix.training.passes import gains_from_fusion, layout, passes_for_statistics, three_passes
 from robustbench_pix.training.plan import batch_sizes, epoch_plan, learning_rate
 from robustbench_pix.training.resident import PairBatch, ResidentPlan, TrainingData, as_input
 
@@ -71,11 +71,12 @@ def training(
     Raises:
         JobFailedError: a loss is not finite, or the regularizer raised or returned no scalar.
     """
-    network.to(memory_format=torch.channels_last)
+    memory_format = layout(network, device)
+    network.to(memory_format=memory_format)
     parameters = [*network.parameters(), *(regularizer.parameters() if regularizer else ())]
     rate = torch.zeros((), device=device)
     descent = Descent(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
-    batches = ResidentPlan(data, dtype=next(network.parameters()).dtype)
+    batches = ResidentPlan(data, next(network.parameters()).dtype, memory_format)
     fused = gains_from_fusion(network, data.images)
     totals = torch.zeros(2, device=device)
 
@@ -149,7 +150,10 @@ def validate(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Te
     network.eval()
     dtype = next(network.parameters()).dtype
     with arithmetic("float32"):
-        logits = torch.cat([network(as_input(batch, dtype)) for batch in images.split(VALIDATION_BATCH)])
+        batches = (
+            as_input(batch, dtype, layout(network, str(images.device))) for batch in images.split(VALIDATION_BATCH)
+        )
+        logits = torch.cat([network(batch) for batch in batches])
     return {
         "validation_loss": functional.cross_entropy(logits, labels),
         "validation_accuracy": (logits.argmax(dim=1) == labels).double().mean(),

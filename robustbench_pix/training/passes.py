@@ -35,6 +35,15 @@ def gains_from_fusion(network: nn.Module, images: Tensor) -> bool:
     return fits and getattr(network, "fusible", False)
 
 
+def layout(network: nn.Module, device: str) -> torch.memory_format:
+    """Return how weights and images are laid out: channels_last, in which convolutions are faster.
+
+    Not on a CPU where BatchNorm may be torch's own, which is inaccurate there (``networks/segments.py``).
+    """
+    known = getattr(network, "fusible", False) or not device.startswith("cpu")
+    return torch.channels_last if known else torch.contiguous_format
+
+
 def three_passes(network: nn.Module, images: Tensor, first: Tensor, second: Tensor, *, fused: bool) -> Passes:
     """Do the three forwards; images of the pairs may have another size than those of the task."""
     if not fused:

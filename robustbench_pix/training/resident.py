@@ -45,11 +45,11 @@ class ResidentPlan:
 
     Args:
         data: on the device.
-        dtype: of the images that are handed out.
+        dtype, memory_format: of the images that are handed out.
     """
 
-    def __init__(self, data: TrainingData, dtype: torch.dtype) -> None:
-        self.data, self.dtype, self.device = data, dtype, data.images.device
+    def __init__(self, data: TrainingData, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
+        self.data, self.dtype, self.memory_format, self.device = data, dtype, memory_format, data.images.device
         self.seen = torch.zeros((), dtype=torch.int64, device=self.device)
         self.step = torch.zeros((), dtype=torch.int64, device=self.device)
         self.order: Tensor | None = None
@@ -79,7 +79,7 @@ class ResidentPlan:
             rows, columns, flips = (part[places] for part in self.crops)
             images = crop_and_flip(images, rows, columns, flips)
         self.seen += size
-        return TaskBatch(as_input(images, self.dtype), self.data.labels[numbers])
+        return TaskBatch(self._as_input(images), self.data.labels[numbers])
 
     def pair_batch(self) -> PairBatch:
         """Return the pairs of the next step."""
@@ -87,9 +87,12 @@ class ResidentPlan:
         ranks, first, second = (part.index_select(0, self.step.view(1))[0] for part in self.pairs)
         self.step += 1
         images = self.data.regularization_images
-        return PairBatch(as_input(images[first], self.dtype), as_input(images[second], self.dtype), ranks)
+        return PairBatch(self._as_input(images[first]), self._as_input(images[second]), ranks)
+
+    def _as_input(self, images: Tensor) -> Tensor:
+        return as_input(images, self.dtype, self.memory_format)
 
 
-def as_input(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return uint8 images as floats in [0, 1], laid out with the channels last."""
-    return (images.to(dtype) / 255).contiguous(memory_format=torch.channels_last)
+def as_input(images: Tensor, dtype: torch.dtype, memory_format: torch.memory_format) -> Tensor:
+    """Return uint8 images as floats in [0, 1]."""
+    return (images.to(dtype) / 255).contiguous(memory_format=memory_format)

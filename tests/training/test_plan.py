@@ -70,7 +70,7 @@ def test_a_resident_plan_hands_out_the_plan_step_by_step_in_every_epoch():
     labels = torch.arange(100)
     data = TrainingData(pictures(100), labels, pictures(1), labels[:1], pictures(30))
     spec = SPEC.model_copy(update={"augmentation": "crop-and-flip"})
-    batches = ResidentPlan(data, torch.float64)
+    batches = ResidentPlan(data, torch.float64, torch.channels_last)
     for epoch in range(2):
         plan = epoch_plan(spec, seed=1, epoch=epoch, images=100, pairs=3, regularization_images=30)
         batches.begin(plan)
