@@ -53,7 +53,7 @@ class _Segmented(torch.autograd.Function):
         eps: float,
         segments: tuple[int, ...],
     ) -> Tensor:
-        normalized, saved = torch.empty_like(inputs), []
+        normalized, saved = torch.empty_like(inputs), list[Tensor]()
         for part, whole in zip(inputs.split(segments), normalized.split(segments), strict=True):
             if part.device.type == "cpu" and part.dtype == weight.dtype:
                 saved += _normalize_in_pairs(part, weight, bias, running, momentum, eps, whole)
@@ -90,7 +90,7 @@ def _normalize_in_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Normalize into ``out``, update the running statistics, return the mean and the inverse deviation."""
     mean = inputs.mean(dim=(0, 2, 3))
-    centred = inputs - _spread(mean)
+    centred = torch.sub(inputs, _spread(mean), out=out)
     variance = centred.square().mean(dim=(0, 2, 3))
     inverse_deviation = (variance + eps).rsqrt()
     torch.addcmul(_spread(bias), centred, _spread(inverse_deviation * weight), out=out)
