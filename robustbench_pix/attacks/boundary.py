@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
+from robustbench_pix.attacks.geometry import lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 from robustbench_pix.attacks.success_rate import SuccessRate
@@ -88,7 +89,7 @@ class Walk:
         self.attack, self.oracle, self.images, self.labels, self.draw = attack, oracle, images, labels, draw
         count, device = len(images), images.device
         self.nearest = starts.clone()
-        self.distances = _norms(starts - images)
+        self.distances = lengths(starts - images)
         self.spherical_steps = torch.full((count,), attack.spherical_step, device=device)
         self.source_steps = torch.full((count,), attack.source_step, device=device)
         self.spherical_rate = SuccessRate(SPHERICAL_TRIALS, count, device)
@@ -150,21 +151,21 @@ class Walk:
         outward = self.nearest - images
         # Orthogonal to the way to the image, of the wanted length, and back onto the sphere by Pythagoras.
         along = (direction * outward).flatten(1).sum(dim=1) / distances.square()
-        sideways = torch.addcmul(direction, outward, _spread(along), value=-1)
-        lengths = self.spherical_steps * distances / _norms(sideways)
+        sideways = torch.addcmul(direction, outward, spread(along), value=-1)
+        sideways_steps = self.spherical_steps * distances / lengths(sideways)
         shrink = (self.spherical_steps.square() + 1).rsqrt()
-        spherical = torch.addcmul(images, outward, _spread(shrink))
-        spherical = spherical.addcmul_(sideways, _spread(lengths * shrink)).clamp_(0, 1)
+        spherical = torch.addcmul(images, outward, spread(shrink))
+        spherical = spherical.addcmul_(sideways, spread(sideways_steps * shrink)).clamp_(0, 1)
         # Nearer by the share source_steps, and by what rounding and clamping have moved it outward.
         inward = images - spherical
-        reached = _norms(inward)
-        lengths = (self.source_steps * distances + reached - distances).clamp_(min=0) / reached
-        return spherical, torch.addcmul(spherical, inward, _spread(lengths)).clamp_(0, 1)
+        reached = lengths(inward)
+        inward_steps = (self.source_steps * distances + reached - distances).clamp_(min=0) / reached
+        return spherical, torch.addcmul(spherical, inward, spread(inward_steps)).clamp_(0, 1)
 
     def _move(self, candidates: Tensor, wrong: Tensor) -> None:
-        distances = _norms(candidates - self.images)
+        distances = lengths(candidates - self.images)
         moves = wrong & (distances < self.distances) & self.walking
-        self.nearest.copy_(torch.where(_spread(moves), candidates, self.nearest))
+        self.nearest.copy_(torch.where(spread(moves), candidates, self.nearest))
         self.distances.copy_(torch.where(moves, distances, self.distances))
 
     def _adapt(self, spherical_wrong: Tensor, candidate_wrong: Tensor) -> None:
@@ -183,12 +184,3 @@ class Walk:
         adaptation = self.attack.step_adaptation
         factor = torch.where(often, adaptation, torch.where(seldom, 1 / adaptation, 1.0))
         return factor.masked_fill(~self.walking, 1.0)
-
-
-def _norms(batch: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(batch.flatten(1), dim=1)
-
-
-def _spread(values: Tensor) -> Tensor:
-    """Give values (N,) the shape (N, 1, 1, 1)."""
-    return values[:, None, None, None]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
+from robustbench_pix.attacks.geometry import lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -94,9 +95,9 @@ class Hunt:
 
     def _between(self, wrong: Tensor, share: Tensor, distance: Tensor) -> Tensor:
         """Return the point of a share of the distance, (N,): on the line (l2), or ``wrong`` clamped to a box (linf)."""
-        share = _spread(share)
+        share = spread(share)
         if self.norm == "linf":
-            radius = share * _spread(distance)
+            radius = share * spread(distance)
             return torch.minimum(torch.maximum(wrong, self.images - radius), self.images + radius)
         return (1 - share) * self.images + share * wrong
 
@@ -129,8 +130,8 @@ class Hunt:
             signs += sign.sum(dim=0)
         mean = signs / directions
         mean = mean.masked_fill(mean.abs() == 1, 0.0)  # Where all decisions are the same, the mean says nothing.
-        normal = signed - _spread(mean) * plain
-        return normal / _spread(_norms(normal)).clamp(min=1e-12)
+        normal = signed - spread(mean) * plain
+        return normal / spread(lengths(normal)).clamp(min=1e-12)
 
     def _directions(self, noise: KeyedNoise, step: Tensor, shape: torch.Size) -> Tensor:
         """Return directions of length 1, float32 (S, N, C, H, W)."""
@@ -145,7 +146,7 @@ class Hunt:
         landed, length = found.clone(), self.distances(found) / math.sqrt(number)
         rows = self.places
         for _ in range(HALVINGS):
-            tried = (found[rows] + _spread(length[rows]) * normal[rows]).clamp_(0, 1)
+            tried = (found[rows] + spread(length[rows]) * normal[rows]).clamp_(0, 1)
             fooled = self._fooled(tried, rows)
             landed[rows[fooled]] = tried[fooled]
             rows, length = rows[~fooled], length / 2
@@ -156,17 +157,8 @@ class Hunt:
     def distances(self, points: Tensor) -> Tensor:
         """Return the distances from the images in the attack's norm, (N,)."""
         difference = points - self.images
-        return difference.flatten(1).abs().amax(dim=1) if self.norm == "linf" else _norms(difference)
+        return difference.flatten(1).abs().amax(dim=1) if self.norm == "linf" else lengths(difference)
 
     def _fooled(self, queries: Tensor, rows: Tensor) -> Tensor:
         parts = zip(queries.split(self.at_once), rows.split(self.at_once), strict=True)
         return torch.cat([self.oracle(query, row).argmax(dim=1) != self.labels[row] for query, row in parts])
-
-
-def _norms(batch: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(batch.flatten(1), dim=1)
-
-
-def _spread(values: Tensor) -> Tensor:
-    """Give values (N,) the shape (N, 1, 1, 1)."""
-    return values[:, None, None, None]
