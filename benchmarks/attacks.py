@@ -13,9 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import options
 from benchmarks.duels import duels, fight
 from benchmarks.machine import multiplications, using_threads
-from benchmarks.report import RESULTS, Report, Row, Table
+from benchmarks.report import Report, Row, Table
 from benchmarks.sweeps import DIFFERENT_STRENGTHS, Sweeps, published, pure_inference
 from benchmarks.timing import taking_turns
 from benchmarks.victims import Victim, inferences_a_second, victim
@@ -83,9 +84,7 @@ SMALLEST = Setup((TINY,), steps=10, iterations=1, images=4, few=1, swept=8, grow
 
 
 @click.command()
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or cuda:0; cuda where there is one.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, help="The folder of the results.")
-@click.option("--tiny", is_flag=True, help="Shrink all work to seconds, to see that it runs; the numbers mean nothing.")
+@options.of_a_device
 def main(device: str | None, output: Path, tiny: bool) -> None:
     """Attack the same networks in every way, and write what a query costs and how it grows."""
     device = resolve_device(device)

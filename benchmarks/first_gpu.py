@@ -18,9 +18,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import kernels, ours
+from benchmarks import kernels, options, ours
 from benchmarks.machine import multiplications
-from benchmarks.report import RESULTS, Report, Row, Table
+from benchmarks.report import Report, Row, Table
 from benchmarks.timing import middle, seconds_a_call
 from benchmarks.victims import victim
 from benchmarks.workload import CIFAR_EPOCHS, CIFAR_STEPS, TINY, Work
@@ -48,9 +48,7 @@ SMALLEST = Setup(TINY, (1, 2), (1, 8), 0.0005, False)
 
 
 @click.command()
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or cuda:0; cuda where there is one.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, help="The folder of the results.")
-@click.option("--tiny", is_flag=True, help="Shrink all work to seconds, to see that it runs; the numbers mean nothing.")
+@options.of_a_device
 def main(device: str | None, output: Path, tiny: bool) -> None:
     """Measure peaks, steps, models together, inference and kernels, in the order of what they decide."""
     device = resolve_device(device)

@@ -13,11 +13,11 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import growth
+from benchmarks import growth, options
 from benchmarks.contenders import PLAIN, Contender, contenders
 from benchmarks.machine import multiplications, using_threads
 from benchmarks.plain import PlainRun, flops_of_step
-from benchmarks.report import RESULTS, Report, Row, Table
+from benchmarks.report import Report, Row, Table
 from benchmarks.timing import Time, taking_turns
 from benchmarks.workload import (
     CIFAR_EPOCHS,
@@ -62,9 +62,7 @@ SMALLEST = Setup(TINY, cores=1, rounds=1, batches=(8,), sides=(8,), training_ima
 
 
 @click.command()
-@click.option("--device", metavar="DEVICE", help="cpu, cuda or cuda:0; cuda where there is one.")
-@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, help="The folder of the results.")
-@click.option("--tiny", is_flag=True, help="Shrink all work to seconds, to see that it runs; the numbers mean nothing.")
+@options.of_a_device
 def main(device: str | None, output: Path, tiny: bool) -> None:
     """Train the plain way and ours, and write what each step costs and how it grows."""
     device = resolve_device(device)
