@@ -6,7 +6,6 @@ import torch
 
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.errors import UserError
 from tests.attacks.toys import (
     Halfspace,
     Quadrants,
@@ -135,26 +134,6 @@ def test_the_norm_follows_the_strength(shipped):
     by_linf = run_entry(spec, network, images)
     by_l2 = run_entry(entry("art:HopSkipJump", max_iter=4, init_eval=30), network, images)
     assert by_linf["linf"].item() < by_l2["linf"].item()
-
-
-@pytest.mark.parametrize(
-    ("attack", "parameters", "sentence"),
-    [
-        ("art:HopSkipJmp", {}, "no evasion attack of the toolbox named 'HopSkipJmp'. Did you mean HopSkipJump?"),
-        ("art:HopSkipJump", {"max_itr": 5}, "unexpected keyword argument 'max_itr'; it takes: batch_size, targeted,"),
-        ("art:HopSkipJump", {"max_iter": -5}, "The number of iterations must be a non-negative integer; it takes:"),
-        ("art:HopSkipJump", {"classifier": 1}, "multiple values for argument 'classifier'"),
-        ("art:GRAPHITEBlackbox", {}, "missing 2 required positional arguments: 'noise_size' and 'net_size'"),
-        ("art:DPatch", {}, "art:DPatch does not attack classifiers of images."),
-        ("art:SaliencyMapMethod", {}, "cannot be used: it is targeted only"),
-        ("art:GeoDA", {}, "toy.toml: art:GeoDA cannot be used: it uses numpy.mat, which numpy 2 removed"),
-    ],
-)
-def test_wrong_entries_are_refused_in_one_sentence(attack, parameters, sentence):
-    with pytest.raises(UserError) as error:
-        build_attack(entry(attack, **parameters))
-    assert sentence in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 def test_labels_decide_and_not_the_models_opinion():

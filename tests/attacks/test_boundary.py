@@ -11,10 +11,8 @@ from foolbox.attacks import boundary_attack as theirs
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from robustbench_pix.attacks.boundary import BoundaryAttack, Walk
-from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.starts import find_starts
-from robustbench_pix.errors import UserError
 from tests.attacks.toys import (
     Bowls,
     Counting,
@@ -267,23 +265,3 @@ def test_on_a_source_model_it_asks_the_attacked_model_nothing():
     ratio = examples["l2"].to_numpy() / source.distances(images).numpy()
     assert (ratio > 1 - 1e-4).all()
     assert (ratio < 1.2).all()
-
-
-@pytest.mark.parametrize(
-    ("attack", "access", "parameters", "sentence"),
-    [
-        ("boundary", "decisions", {"steps": 0}, "steps must be a whole number of at least 1 (got 0)"),
-        ("boundary", "decisions", {"steps": 2.5}, "steps must be a whole number of at least 1 (got 2.5)"),
-        ("boundary", "decisions", {"source_step": -1}, "source_step must be a positive number (got -1)"),
-        ("boundary", "decisions", {"step": 5}, "unexpected keyword argument 'step'"),
-        ("hop-skip-jump", "decisions", {"gamma": "wide"}, "gamma must be a positive number (got 'wide')"),
-        ("hop-skip-jump", "decisions", {"initial_gradient_queries": 0}, "at least 1 (got 0)"),
-        ("square", "scores", {"steps": True}, "steps must be a whole number of at least 1 (got True)"),
-        ("square", "scores", {"initial_share": 1.5}, "a positive number of at most 1 (got 1.5)"),
-    ],
-)
-def test_impossible_parameters_are_refused_in_one_sentence(attack, access, parameters, sentence):
-    with pytest.raises(UserError, match="refused its parameters") as error:
-        build_attack(entry(attack, access, **parameters))
-    assert sentence in str(error.value)
-    assert "\n" not in str(error.value)

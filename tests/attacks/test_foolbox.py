@@ -7,7 +7,6 @@ import torch
 
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.starts import find_starts
-from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import global_streams
 from tests.attacks.toys import (
     Counting,
@@ -120,24 +119,3 @@ def test_attacks_work_from_their_entry_alone(attack, access, strength, parameter
         strong = examples[examples["strength"] == 0.3]
         assert (strong[strength] <= 0.3 + 1e-4).all()
         assert (strong[strength] > 0.2).all()
-
-
-@pytest.mark.parametrize(
-    ("attack", "parameters", "sentence"),
-    [
-        ("foolbox:BoundryAttack", {}, "no attack of foolbox named 'BoundryAttack'. Did you mean BoundaryAttack?"),
-        ("foolbox:BoundaryAttack", {"step": 5}, "unexpected keyword argument 'step'"),
-        ("foolbox:BoundaryAttack", {"init_attack": "noise"}, "refused its parameters: NotImplementedError."),
-        ("foolbox:HopSkipJumpAttack", {"constraint": "l1"}, "refused its parameters: AssertionError."),
-        ("foolbox:LinearSearchBlendedUniformNoiseAttack", {"directions": 0}, "directions must be larger than 0."),
-        ("foolbox:VirtualAdversarialAttack", {}, "missing 1 required positional argument: 'steps'"),
-        ("foolbox:GenAttack", {}, "cannot be used: it is targeted only"),
-        ("foolbox:DatasetAttack", {}, "cannot be used: it must be fed a data set"),
-        ("foolbox:L0FMNAttack", {}, "cannot be used: it calls a method"),
-    ],
-)
-def test_wrong_entries_are_refused_in_one_sentence(attack, parameters, sentence):
-    with pytest.raises(UserError) as error:
-        build_attack(entry(attack, **parameters))
-    assert sentence in str(error.value)
-    assert "\n" not in str(error.value)

@@ -49,6 +49,13 @@ def near(images, generator, spread):
     return images + spread * torch.randn(images.shape, generator=generator)
 
 
+def ask(ledger, network, inputs, rows, of, asked):
+    """Enter queries of the images ``of``, and remember them."""
+    ledger.record(inputs, network(inputs), rows)
+    for row, query in zip(of, inputs, strict=True):
+        asked[row].append(query)
+
+
 def test_ledger_equals_a_replay_of_rows_that_come_and_go():
     network, images = Quadrants(), gray_images(5)
     labels, generator = decisions_of(network, images), torch.Generator().manual_seed(0)
@@ -56,9 +63,7 @@ def test_ledger_equals_a_replay_of_rows_that_come_and_go():
     for step in range(150):
         rows = torch.arange(5)[torch.rand(5, generator=generator) < 0.8]
         inputs = near(images[rows], generator, 0.16 / (1 + step / 30))
-        ledger.record(inputs, network(inputs), rows)
-        for row, query in zip(rows.tolist(), inputs, strict=True):
-            asked[row].append(query)
+        ask(ledger, network, inputs, rows, rows.tolist(), asked)
     check_against_replay(ledger, images, labels, asked, network)
 
 
@@ -83,9 +88,7 @@ def test_ledger_equals_a_replay_of_the_images_under_attack():
     ledger.under_attack = torch.tensor([0, 2, 3])
     for _ in range(60):
         inputs = near(images[[0, 2, 3]], generator, 0.1)
-        ledger.record(inputs, network(inputs), None)
-        for row, query in zip((0, 2, 3), inputs, strict=True):
-            asked[row].append(query)
+        ask(ledger, network, inputs, None, (0, 2, 3), asked)
     check_against_replay(ledger, images, labels, asked, network)
 
 
@@ -96,9 +99,7 @@ def test_ledger_equals_a_replay_of_several_queries_of_several_images_at_once():
     for step in range(12):
         rows = torch.randint(0, 4, (40,), generator=generator)
         inputs = near(images[rows], generator, 0.16 / (1 + step / 3))
-        ledger.record(inputs, network(inputs), rows)
-        for row, query in zip(rows.tolist(), inputs, strict=True):
-            asked[row].append(query)
+        ask(ledger, network, inputs, rows, rows.tolist(), asked)
     check_against_replay(ledger, images, labels, asked, network)
 
 

@@ -1,0 +1,54 @@
+"""Entries that cannot be built, whatever the engine, are refused in one sentence."""
+
+import pytest
+
+from robustbench_pix.attacks.building import build_attack
+from robustbench_pix.errors import UserError
+from tests.attacks.toys import entry
+
+OWN = [
+    ("boundary", {"steps": 0}, "steps must be a whole number of at least 1 (got 0)"),
+    ("boundary", {"steps": 2.5}, "steps must be a whole number of at least 1 (got 2.5)"),
+    ("boundary", {"source_step": -1}, "source_step must be a positive number (got -1)"),
+    ("boundary", {"step": 5}, "unexpected keyword argument 'step'"),
+    ("hop-skip-jump", {"gamma": "wide"}, "gamma must be a positive number (got 'wide')"),
+    ("hop-skip-jump", {"initial_gradient_queries": 0}, "at least 1 (got 0)"),
+    ("square", {"steps": True}, "steps must be a whole number of at least 1 (got True)"),
+    ("square", {"initial_share": 1.5}, "a positive number of at most 1 (got 1.5)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("attack", "parameters", "sentence"),
+    [
+        ("foolbox:BoundryAttack", {}, "no attack of foolbox named 'BoundryAttack'. Did you mean BoundaryAttack?"),
+        ("foolbox:BoundaryAttack", {"step": 5}, "unexpected keyword argument 'step'"),
+        ("foolbox:BoundaryAttack", {"init_attack": "noise"}, "refused its parameters: NotImplementedError."),
+        ("foolbox:HopSkipJumpAttack", {"constraint": "l1"}, "refused its parameters: AssertionError."),
+        ("foolbox:LinearSearchBlendedUniformNoiseAttack", {"directions": 0}, "directions must be larger than 0."),
+        ("foolbox:VirtualAdversarialAttack", {}, "missing 1 required positional argument: 'steps'"),
+        ("foolbox:GenAttack", {}, "cannot be used: it is targeted only"),
+        ("foolbox:DatasetAttack", {}, "cannot be used: it must be fed a data set"),
+        ("foolbox:L0FMNAttack", {}, "cannot be used: it calls a method"),
+        ("art:HopSkipJmp", {}, "no evasion attack of the toolbox named 'HopSkipJmp'. Did you mean HopSkipJump?"),
+        ("art:HopSkipJump", {"max_itr": 5}, "unexpected keyword argument 'max_itr'; it takes: batch_size, targeted,"),
+        ("art:HopSkipJump", {"max_iter": -5}, "The number of iterations must be a non-negative integer; it takes:"),
+        ("art:HopSkipJump", {"classifier": 1}, "multiple values for argument 'classifier'"),
+        ("art:GRAPHITEBlackbox", {}, "missing 2 required positional arguments: 'noise_size' and 'net_size'"),
+        ("art:DPatch", {}, "art:DPatch does not attack classifiers of images."),
+        ("art:SaliencyMapMethod", {}, "cannot be used: it is targeted only"),
+        ("art:GeoDA", {}, "toy.toml: art:GeoDA cannot be used: it uses numpy.mat, which numpy 2 removed"),
+        *OWN,
+    ],
+)
+def test_wrong_entries_are_refused_in_one_sentence(attack, parameters, sentence):
+    with pytest.raises(UserError) as error:
+        build_attack(entry(attack, **parameters))
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("attack", "parameters"), [case[:2] for case in OWN])
+def test_what_our_attacks_refuse_is_said_with_the_file(attack, parameters):
+    with pytest.raises(UserError, match=f"^toy.toml: {attack} refused its parameters: "):
+        build_attack(entry(attack, **parameters))
