@@ -16,9 +16,10 @@ from robustbench_pix.networks.resnet import BasicBlock, ResNet
 
 
 def for_inference(network: nn.Module) -> nn.Module:
-    """Return a network in eval mode to ask, on the device of this one, which stays as it is; without gradients.
+    """Return a network to ask, in eval mode and without gradients, on the device of the given one.
 
-    Only networks whose inside is known, ``robustbench_pix.networks.resnet.ResNet``, are turned into another one.
+    A network whose inside is known, ``robustbench_pix.networks.resnet.ResNet``, stays as it is and is copied; any other
+    is given back itself, in eval mode and in channels_last.
     """
     network = network.eval()
     if type(network) is not ResNet:

@@ -30,6 +30,8 @@ class BatchNorm2d(nn.BatchNorm2d):
         if not self.training or not (self.segments or inputs.device.type == "cpu"):
             return super().forward(inputs)
         segments = self.segments or (len(inputs),)
+        if min(segments) * inputs.shape[2] * inputs.shape[3] == 1:
+            raise ValueError("BatchNorm has no variance of a single value: a batch of one image, or larger images")
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(len(segments))
         running = self.running_mean, self.running_var

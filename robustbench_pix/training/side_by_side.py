@@ -15,7 +15,7 @@ from robustbench_pix.randomness import GlobalState
 
 Steps = Generator[None, None, None]
 STEPS_UNTIL_SETTLED = 5
-"""Steps after which a model has taken all the memory that it will take."""
+"""Steps after which a model has taken most of the memory that it will take."""
 SPARE_MEMORY = 2.0
 """Another model is begun where so many times the memory of one is free: all still grow in their first epochs."""
 

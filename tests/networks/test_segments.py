@@ -89,6 +89,13 @@ def test_outside_the_context_and_in_eval_mode_it_is_torchs():
         assert torch.equal(ours(maps()), theirs(maps()))
 
 
+@pytest.mark.parametrize("segments", [(), (1,), (4, 1)])
+def test_a_single_value_has_no_variance(segments):
+    layer = BatchNorm2d(4)
+    with segmented(layer, segments), pytest.raises(ValueError, match="no variance of a single value"):
+        layer(torch.zeros(max(1, sum(segments)), 4, 1, 1))
+
+
 def test_the_context_is_left_after_an_error_and_copies_do_not_keep_it():
     net = nn.Sequential(BatchNorm2d(4))
     with pytest.raises(RuntimeError), segmented(net, SEGMENTS):
