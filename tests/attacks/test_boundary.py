@@ -265,3 +265,28 @@ def test_on_a_source_model_it_asks_the_attacked_model_nothing():
     ratio = examples["l2"].to_numpy() / source.distances(images).numpy()
     assert (ratio > 1 - 1e-4).all()
     assert (ratio < 1.2).all()
+
+
+@pytest.mark.parametrize(
+    ("spherical", "source", "spherical_factor", "source_factor"),
+    [
+        (0.50, 7 / 30, 1.0, 1.0),
+        (0.51, 7 / 30, 1.5, 1.5),
+        (0.20, 7 / 30, 1.0, 1.0),
+        (0.19, 7 / 30, 1 / 1.5, 1 / 1.5),
+        (0.50, 8 / 30, 1.0, 1.5),
+        (0.50, 3 / 30, 1.0, 1.0),
+        (0.50, 2 / 30, 1.0, 1 / 1.5),
+    ],
+)
+def test_step_lengths_follow_foolboxs_rates(spherical, source, spherical_factor, source_factor):
+    """Of 100 spherical steps more than a half, fewer than a fifth; of 30 others more than a quarter, fewer than 0.1."""
+    walk, _ = walking(some_images(1))
+    before = walk.spherical_steps.clone(), walk.source_steps.clone()
+    for trial in range(99):
+        walk.spherical_rate.note(torch.tensor([trial < round(100 * spherical)]), above=0.5, below=0.2)
+    for trial in range(29):
+        walk.source_rate.note(torch.tensor([trial < round(30 * source)]), above=0.25, below=0.1)
+    walk._adapt(torch.tensor([False]), torch.tensor([False]))
+    torch.testing.assert_close(walk.spherical_steps, spherical_factor * before[0])
+    torch.testing.assert_close(walk.source_steps, source_factor * before[1])

@@ -258,6 +258,20 @@ def test_distances_of_several_repetitions_are_told_apart():
     assert examples["repetition"].tolist() == np.repeat(range(3), 6).tolist()
 
 
+def test_queries_of_a_strength_are_those_of_that_strength_alone():
+    class Asking(Fixed):
+        def perturb(self, target, images, labels, strengths, keys):
+            for number, strength in enumerate(strengths, start=1):
+                for _ in range(number):
+                    target.oracle(images)
+                yield self.make(images, strength)
+
+    spec = entry("x", "scores", "linf")
+    examples = run_entry(spec, Quadrants(), IMAGES, LABELS, attack=Asking(unchanged), strengths=STRENGTHS)
+    asked = examples[examples["clean_prediction"] == examples["label"]].groupby("strength")["queries"].agg(set)
+    assert asked.tolist() == [{number} for number in range(1, len(STRENGTHS) + 1)]
+
+
 def test_progress_ends_at_one():
     seen = []
     attack = Fixed(unchanged)

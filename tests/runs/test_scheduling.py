@@ -1,12 +1,28 @@
 """What is submitted together, and what becomes of a submission in which one job fails."""
 
+import time
 from concurrent.futures import Executor, Future
 
 import pytest
 
+from robustbench_pix.runs import worker
 from robustbench_pix.runs.jobs import Job
 from robustbench_pix.runs.scheduling import carry_out
 from robustbench_pix.runs.store import Store
+
+
+def test_each_job_of_a_submission_states_its_own_seconds(tmp_path, monkeypatch):
+    now = [100.0]
+
+    def work(job, store, scratch, device):
+        now[0] += 1.0 + job.identity["seed"]
+        yield
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(worker, "_do", work)
+    store, trainings = Store(tmp_path), [training(number) for number in range(3)]
+    assert worker.execute(trainings, store, "cpu") == {}
+    assert [store.spec(job.name)["seconds"] for job in trainings] == [1.0, 2.0, 3.0]
 
 
 class Recording(Executor):

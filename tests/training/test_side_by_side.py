@@ -1,11 +1,13 @@
 """Models trained side by side are the models trained alone, bit for bit; and how they take turns."""
 
 import time
+from collections import deque
 
 import pytest
 import torch
 from torch import nn
 
+from robustbench_pix.graphs import side_stream
 from robustbench_pix.randomness import global_streams
 from robustbench_pix.training import side_by_side as module
 from robustbench_pix.training.loop import training
@@ -50,7 +52,8 @@ def same(one, other):
 def check(device):
     alone, together = {}, {}
     for begin in recipes(device):
-        side_by_side([begin(alone)], device, SharedClock())
+        with side_stream(device):
+            deque(begin(alone), maxlen=0)
     side_by_side([begin(together) for begin in recipes(device)], device, SharedClock())
     assert sorted(alone) == sorted(together) == [0, 1, 2]
     assert all(same(alone[seed], together[seed]) for seed in alone)
@@ -140,3 +143,21 @@ def test_time_is_shared_among_those_that_run(monkeypatch):
     clock.shared_by(1)
     now[0] = 13.0
     assert clock.now() == 9
+
+
+def test_each_is_counted_its_share_also_after_others_have_ended(monkeypatch):
+    """Each step takes a second: two share the first two rounds, then one has the clock for itself."""
+    now, shares, clock = [0.0], {}, None
+
+    def lane(name, steps):
+        begun = clock.now()
+        for _ in range(steps):
+            now[0] += 1.0
+            yield
+        shares[name] = clock.now() - begun
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "_has_room", lambda running, device: len(running) < 2)
+    clock = SharedClock()
+    side_by_side([lane("short", 2), lane("long", 5)], "cpu", clock)
+    assert shares == {"short": 2.0, "long": 4.0}
