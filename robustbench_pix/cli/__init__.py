@@ -53,5 +53,19 @@ def main() -> None:
     """
 
 
-for command in (run, leaderboard, publish, show, models, attacks, suites, tasks, init, doctor, clean):
+COMMANDS = (
+    run,
+    leaderboard,
+    publish,
+    show,
+    models,
+    attacks,
+    suites,
+    tasks,
+    init,
+    doctor,
+    clean,
+)
+
+for command in COMMANDS:
     main.add_command(command)
