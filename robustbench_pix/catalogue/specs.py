@@ -220,8 +220,8 @@ class EvaluationSpec(Spec):
 
     ``images``: how many test images, drawn by a fixed key (all where absent); ``batch_size``: images handed to an
     attack library at once; ``seed``: of the attack's random streams; ``start_directions``: uniform noises tried for a
-    starting point before a test image of another class is taken; ``budget``: queries of an image that are answered, as the harness counts
-    them (no limit where absent).
+    starting point before a test image of another class is taken; ``budget``: queries of an image that are answered, as
+    the harness counts them (no limit where absent).
     """
 
     images: PositiveInt | None = None
