@@ -7,6 +7,9 @@ from typing import Any
 NUMERICS_VERSION = 3
 """Raised with any change of the engine that alters a number; tests/test_golden_numbers.py notices such a change."""
 
+RECORD_VERSION = 2
+"""Raised when something else is recorded of an attack: models stand, attacks are made again."""
+
 DIGEST_LENGTH = 16
 
 

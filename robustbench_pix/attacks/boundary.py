@@ -99,14 +99,14 @@ class Walk:
         self.twice = torch.arange(count, device=device).repeat(2)
 
     def go(self) -> None:
-        """Walk to the end; the host waits for the device only to ask whether all images have converged."""
+        """Walk to the end; the host waits for the device only to ask whether all converged or spent their budget."""
         device = str(self.images.device)
         blocks, rest = divmod(self.attack.steps, STEPS_OF_A_BLOCK)
         with side_stream(device):
             block = Repeated(self.block, recorder_for(device))
             for _ in range(blocks):
                 block()
-                if self.converged().all():
+                if self.converged().all() or self.oracle.spent():
                     return
             torch.logical_not(self.converged(), out=self.walking)
             for direction in self._directions()[:rest]:

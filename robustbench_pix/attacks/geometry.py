@@ -1,7 +1,11 @@
-"""Lengths of perturbations, and one number an image spread over its entries."""
+"""Lengths of perturbations, what rounding may add to them, and one number an image spread over its entries."""
 
 import torch
 from torch import Tensor
+
+RADIUS_TOLERANCE = 1e-6
+RADIUS_TOLERANCE_SHARE = 1e-4
+"""A radius may be exceeded by the sum of both: rounding, and never a visible part of a small radius."""
 
 
 def lengths(batch: Tensor) -> Tensor:
@@ -12,3 +16,8 @@ def lengths(batch: Tensor) -> Tensor:
 def spread(values: Tensor) -> Tensor:
     """Give values (N,) the shape (N, 1, 1, 1)."""
     return values[:, None, None, None]
+
+
+def reach(radius: float) -> float:
+    """Return how long a perturbation may be that is to stay within a radius."""
+    return radius + RADIUS_TOLERANCE + RADIUS_TOLERANCE_SHARE * radius

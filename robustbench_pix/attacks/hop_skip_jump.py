@@ -65,6 +65,8 @@ class HopSkipJump(MinimalDistanceAttack):
         hunt = Hunt(attacked_module(target), images, labels, noise, target.norm, self.gamma)
         found = hunt.to_boundary(starts)
         for jump in range(1, self.steps + 1):
+            if hunt.oracle.spent():
+                break
             directions = min(int(self.initial_gradient_queries * math.sqrt(jump)), self.maximum_gradient_queries)
             found = hunt.to_boundary(hunt.jump(found, hunt.normal(found, jump, directions), jump))
         return found

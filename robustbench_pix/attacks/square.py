@@ -69,7 +69,7 @@ class SquareAttack(FixedStrengthAttack):
             better = fooled | (margin < smallest[rows])
             found[rows[better]], smallest[rows[better]] = tried[better], margin[better]
             rows = rows[~fooled]
-            if len(rows) == 0:
+            if len(rows) == 0 or oracle.spent(rows):
                 break
         return found
 

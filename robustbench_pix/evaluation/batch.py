@@ -3,14 +3,16 @@
 Everything stays on the device: whoever looks at a number waits for the device, so the table is made at the end.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.access import REPORTED_CHECKPOINTS, Ledger, Oracle
+from robustbench_pix.attacks.access import BudgetSpentError, Oracle
 from robustbench_pix.attacks.base import (
     FixedStrengthAttack,
     ImageKey,
@@ -18,6 +20,7 @@ from robustbench_pix.attacks.base import (
     Target,
     attacked_module,
 )
+from robustbench_pix.attacks.ledger import CHECKPOINTS, Ledger
 from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.attacks.starts import find_starts
 from robustbench_pix.catalogue.specs import EvaluationSpec
@@ -25,6 +28,9 @@ from robustbench_pix.evaluation.judging import Verdict, accept, judge, unmoved
 
 Columns = dict[str, Tensor]
 """Name of a column -> its values for the rows of a batch, (strengths, images), on the device."""
+
+DISTANCE_AT = "distance_at_"
+"""Before a number of queries: the best distance until then, in the norm of the attack."""
 
 BEYOND_BOUNDARY = 1e-3
 """How much further away a perturbed image is tried that may lie on the decision boundary to the last bit."""
@@ -86,20 +92,18 @@ class Batch:
 
     def fixed(self, attack: FixedStrengthAttack) -> Columns:
         """Attack at every strength; under ``strict`` a correct image must have been correct without attack."""
-        images, labels = self.images[self.rows], self.labels[self.rows]
-        ledger = Ledger(images, labels)
-        results: Iterator[Tensor] = iter(())
-        if len(self.rows):
-            given = images.clone(), labels.clone()
-            results = iter(attack.perturb(self._target(ledger), *given, self.case.strengths, self.keys))
-        at_strengths = [self._at_strength(strength, results, ledger) for strength in self.case.strengths]
+        ledger = self._ledger(self.labels)
+        run = _Run(attack, self._target(ledger), ledger, self.case.strengths, self.keys)
+        at_strengths = [self._at_strength(strength, run, ledger) for strength in self.case.strengths]
         return {name: torch.cat([columns[name] for columns in at_strengths]) for name in at_strengths[0]}
 
-    def _at_strength(self, strength: float, results: Iterator[Tensor], ledger: Ledger) -> Columns:
-        asked_before = ledger.queries.clone()
+    def _at_strength(self, strength: float, run: "_Run", ledger: Ledger) -> Columns:
         verdict = self._nothing()
         if len(self.rows):
-            verdict = self._judged(ledger.images, accept(next(results, None), ledger.images), strength)
+            ledger.begin(strength if self.case.strength_kind in ("l2", "linf") else math.inf)
+            verdict = self._judged(ledger.images, run.next(), strength)
+            if self.case.asks_model:
+                verdict = self._or_found(verdict, ledger, strength)
         prediction = self._spread(verdict.prediction, self.clean)
         correct = prediction == self.labels
         if self.case.protocol == "strict":
@@ -110,17 +114,27 @@ class Batch:
             failed=self._spread(verdict.failed),
             l2=self._spread(verdict.l2),
             linf=self._spread(verdict.linf),
-            queries=self._spread(ledger.queries - asked_before),
+            queries=self._spread(ledger.queries),
+            found_at=self._spread(ledger.found_at),
         )
+
+    def _or_found(self, verdict: Verdict, ledger: Ledger, strength: float) -> Verdict:
+        """Take the nearest adversarial that an attack asked about, where what it returned is none.
+
+        So also where the budget ended it, whatever it returned in spite of that.
+        """
+        wanted = (ledger.found_at > 0) & (verdict.prediction == ledger.labels) & ~verdict.failed
+        if not wanted.any():
+            return verdict
+        other = self._judged(ledger.images, _unless(wanted, ledger.images, ledger.nearest), strength)
+        return _chosen(wanted & _found(other, ledger.labels), other, verdict)
 
     def minimal(self, attack: MinimalDistanceAttack) -> Columns:
         """Attack once; a misclassified image is at distance 0, one without an adversarial at infinity."""
-        images = self.images[self.rows]
-        labels = (self.labels if self.case.protocol == "strict" else self.clean)[self.rows]
-        ledger = Ledger(images, labels)
-        verdict = self._nothing()
+        ledger = self._ledger(self.labels if self.case.protocol == "strict" else self.clean)
+        labels, verdict = ledger.labels, self._nothing()
         if len(self.rows):
-            verdict = self._nearest(ledger, self._minimize(attack, ledger, images, labels))
+            verdict = self._nearest(ledger, self._minimize(attack, ledger))
         found = _found(verdict, labels)
         failed = self._spread(~found)
         columns = self._columns(
@@ -131,12 +145,16 @@ class Batch:
             linf=self._spread(verdict.linf.masked_fill(~found, torch.inf)),
             queries=self._spread(ledger.queries),
         )
-        for checkpoint in REPORTED_CHECKPOINTS:
-            columns[f"l2_at_{checkpoint}"] = self._spread(ledger.best_at(checkpoint))[None]
-        checkpoint_queries, checkpoint_l2 = ledger.last_doubling()
-        columns["checkpoint_queries"] = self._spread(checkpoint_queries)[None]
-        columns["checkpoint_l2"] = self._spread(checkpoint_l2)[None]
+        for checkpoint, distances in zip(CHECKPOINTS, ledger.at, strict=True):
+            columns[f"{DISTANCE_AT}{checkpoint}"] = self._spread(distances)[None]
+        queries_at_half, distance_at_half = ledger.at_half()
+        columns["queries_at_half"] = self._spread(queries_at_half)[None]
+        columns["distance_at_half"] = self._spread(distance_at_half)[None]
         return columns
+
+    def _ledger(self, labels: Tensor) -> Ledger:
+        norm = "linf" if self.case.strength_kind == "linf" else "l2"
+        return Ledger(self.images[self.rows], labels[self.rows], norm=norm, budget=self.case.evaluation.budget)
 
     def _nearest(self, ledger: Ledger, returned: Tensor) -> Verdict:
         """Judge the images that an attack returned and the nearest it asked about, and keep the nearer adversarial.
@@ -151,25 +169,28 @@ class Batch:
             other = self._judged(images, candidate, None)
             nearer = other.linf < verdict.linf if self.case.strength_kind == "linf" else other.l2 < verdict.l2
             better = _found(other, labels) & (nearer | ~_found(verdict, labels)) & ~broken
-            verdict = Verdict(*(torch.where(better, new, old) for new, old in zip(other, verdict, strict=True)))
+            verdict = _chosen(better, other, verdict)
         return verdict
 
-    def _minimize(self, attack: MinimalDistanceAttack, ledger: Ledger, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the attack's images; an image without a starting point is returned as it was, which is no success."""
-        target, keys = self._target(ledger), self.keys
-        if not attack.needs_starts:
-            return accept(attack.minimize(target, images.clone(), labels.clone(), None, keys), images)
-        subject, directions = self.subject, self.case.evaluation.start_directions
-        starts, found = find_starts(
-            attacked_module(target), images, labels, keys, subject.images, subject.asked, directions=directions
-        )
-        adversarial = images.clone()
-        kept = ledger.under_attack = found.nonzero().flatten()
+    def _minimize(self, attack: MinimalDistanceAttack, ledger: Ledger) -> Tensor:
+        """Return the attack's images; an image without a starting point is returned as it was, which is no success.
+
+        So is one whose budget was spent: what was found until then is in the ledger.
+        """
+        target, keys, images, labels = self._target(ledger), self.keys, ledger.images, ledger.labels
+        adversarial, kept, starts = images.clone(), ledger.under_attack, None
+        if attack.needs_starts:
+            subject, directions = self.subject, self.case.evaluation.start_directions
+            module = attacked_module(target)
+            found = find_starts(module, images, labels, keys, subject.images, subject.asked, directions=directions)
+            kept = ledger.under_attack = found[1].nonzero().flatten()
+            starts = found[0][kept]
         if len(kept):
             kept_keys = [keys[row] for row in kept.tolist()]
-            returned = attack.minimize(target, images[kept], labels[kept], starts[kept], kept_keys)
-            adversarial[kept] = accept(returned, images[kept])
-        return adversarial
+            with suppress(BudgetSpentError):
+                returned = attack.minimize(target, images[kept], labels[kept], starts, kept_keys)
+                adversarial[kept] = accept(returned, images[kept])
+        return _unless(ledger.refused, adversarial, images)
 
     def _target(self, ledger: Ledger) -> Target:
         case = self.case
@@ -205,6 +226,43 @@ class Batch:
     def _columns(self, **columns: Tensor) -> Columns:
         own = {"label": self.labels, "clean_prediction": self.clean, **columns}
         return {name: values[None] for name, values in own.items()}
+
+
+class _Run:
+    """An attack on its way through the strengths; one that was ended by the budget begins anew at the next strength."""
+
+    def __init__(
+        self,
+        attack: FixedStrengthAttack,
+        target: Target,
+        ledger: Ledger,
+        strengths: Sequence[float],
+        keys: Sequence[ImageKey],
+    ) -> None:
+        self.attack, self.target, self.ledger, self.keys = attack, target, ledger, keys
+        self.strengths = list(strengths)
+        self.results: Iterator[Tensor] | None = None
+
+    def next(self) -> Tensor:
+        """Return the images perturbed at the next strength; an image whose budget was spent is returned as it was."""
+        images, labels = self.ledger.images, self.ledger.labels
+        if self.results is None:
+            given = images.clone(), labels.clone(), tuple(self.strengths), self.keys
+            self.results = iter(self.attack.perturb(self.target, *given))
+        del self.strengths[0]
+        try:
+            return _unless(self.ledger.refused, accept(next(self.results, None), images), images)
+        except BudgetSpentError:
+            self.results = None
+            return images
+
+
+def _unless(excepted: Tensor, these: Tensor, others: Tensor) -> Tensor:
+    return torch.where(excepted[:, None, None, None], others, these)
+
+
+def _chosen(where: Tensor, these: Verdict, others: Verdict) -> Verdict:
+    return Verdict(*(torch.where(where, this, other) for this, other in zip(these, others, strict=True)))
 
 
 def _found(verdict: Verdict, labels: Tensor) -> Tensor:

@@ -29,7 +29,8 @@ COLUMN_TYPES = {
     "correct": np.bool_,
     "failed": np.bool_,
     "queries": np.int32,
-    "checkpoint_queries": np.int32,
+    "found_at": np.int32,
+    "queries_at_half": np.int32,
 }
 """Those of all other columns that a batch gives are float32."""
 
@@ -62,9 +63,11 @@ def evaluate(
         source_memory: of this source and these images alone, for whatever is the same for every attacked model.
 
     Returns:
-        ``index, repetition, strength, label, clean_prediction, prediction, correct, failed, l2, linf, queries``, and
-        for attacks of minimal distance (strength is NaN, l2 and linf are infinite where nothing was found)
-        ``l2_at_100, l2_at_1000, l2_at_10000, checkpoint_queries, checkpoint_l2``.
+        ``index, repetition, strength, label, clean_prediction, prediction, correct, failed, l2, linf, queries``; at
+        given strengths ``found_at``, the query that found the first adversarial within the strength, 0 for none; for
+        attacks of minimal distance (strength is NaN, l2 and linf are infinite where nothing was found) the best
+        distance so far, in the attack's norm, after 10 to 100,000 queries, ``distance_at_10, distance_at_20, ...``, and
+        ``queries_at_half, distance_at_half`` when half of the queries had been asked.
     """
     indices = attacked_indices(case.task, len(images), case.evaluation.images)
     size = _batch_size(attack, case, device, images.shape[1:].numel())

@@ -5,13 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from robustbench_pix.attacks.geometry import reach
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.errors import JobFailedError
 
 BOUNDS_TOLERANCE = 1e-4
-RADIUS_TOLERANCE = 1e-6
-RADIUS_TOLERANCE_SHARE = 1e-4
-"""A radius may be exceeded by the sum of both: rounding, and never a visible part of a small radius."""
 
 
 class Verdict(NamedTuple):
@@ -69,8 +67,7 @@ def judge(
     difference = (perturbed - clean).flatten(1)
     l2, linf = difference.norm(dim=1), torch.maximum(difference.amax(dim=1), -difference.amin(dim=1))
     if radius is not None and norm in ("l2", "linf"):
-        allowed = radius + RADIUS_TOLERANCE + RADIUS_TOLERANCE_SHARE * radius
-        failed |= (l2 if norm == "l2" else linf) > allowed
+        failed |= (l2 if norm == "l2" else linf) > reach(radius)
     perturbed = torch.where(failed[:, None, None, None], clean, perturbed)
     prediction = predict(network, perturbed, device=device)
     return Verdict(prediction, failed, l2.masked_fill(failed, 0), linf.masked_fill(failed, 0))

@@ -37,10 +37,10 @@ def measure(examples: pd.DataFrame, spec: dict[str, Any]) -> list[dict[str, Any]
     }
     strict = spec["identity"]["protocol"] == "strict"
     examples = examples.assign(clean_correct=examples["label"] == examples["clean_prediction"])
-    minimal = "checkpoint_l2" in examples
+    minimal = "distance_at_half" in examples
     rows = (_minimal if minimal else _fixed)(examples, attack, entries, strict)
     counted = examples[examples["clean_correct"]] if strict else examples
-    flags = ["depends on batch"] * spec["context"]["batch_dependent"] + _flags(examples, counted, attack["attack"])
+    flags = ["depends on batch"] * spec["context"]["batch_dependent"] + _flags(examples, counted, attack)
     return [{**shared, **row, "flags": "; ".join(flags)} for row in rows]
 
 
@@ -105,24 +105,25 @@ def _distances(part: pd.DataFrame, entries: int) -> dict[str, float]:
     }
 
 
-def _flags(examples: pd.DataFrame, counted: pd.DataFrame, reference: str) -> list[str]:
-    flags = []
+def _flags(examples: pd.DataFrame, counted: pd.DataFrame, attack: dict[str, Any]) -> list[str]:
+    flags, reference = [], attack["attack"]
     if reference in KNOWN_DEFECTS:
         flags.append(KNOWN_DEFECTS[reference].reason)
     failed = examples.groupby("strength", dropna=False)["failed"].mean().max()
     if failed > FAILED_SHARE:
         flags.append(f"failed on {failed:.0%}")
-    if "checkpoint_l2" in examples and not _converged(counted):
+    if "distance_at_half" in examples and not _converged(counted, attack["strength"]):
         flags.append("not converged")
     return flags
 
 
-def _converged(examples: pd.DataFrame) -> bool:
+def _converged(examples: pd.DataFrame, strength_kind: str) -> bool:
     """Return whether the median distance fell by at most CONVERGED_DROP over the last doubling of the queries."""
-    asked, asked_then = examples["queries"].mean(), examples["checkpoint_queries"].mean()
+    asked, asked_then = examples["queries"].mean(), examples["queries_at_half"].mean()
     if examples.empty or asked <= asked_then:
         return True
-    now, then = np.median(examples["l2"]), np.median(examples["checkpoint_l2"])
+    now = np.median(examples["linf" if strength_kind == "linf" else "l2"])
+    then = np.median(examples["distance_at_half"])
     if not np.isfinite(then):
         return False
     return bool((now / then) ** (1 / math.log2(asked / asked_then)) >= 1 - CONVERGED_DROP)

@@ -11,7 +11,7 @@ from robustbench_pix.catalogue.registries import attacks, datasets, networks, re
 from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.errors import UserError, unknown
-from robustbench_pix.identity import NUMERICS_VERSION, digest
+from robustbench_pix.identity import NUMERICS_VERSION, RECORD_VERSION, digest
 from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs.jobs import Job, data_context, load_regularization_images, place
 from robustbench_pix.runs.request import SOURCE_SEED, Combination, Request
@@ -199,6 +199,7 @@ class _Planner:
             needs.append(self.plan.add(self._training(None, {}, None, SOURCE_SEED)))
         identity = {
             "numerics": NUMERICS_VERSION,
+            "record": RECORD_VERSION,
             "kind": "attack",
             "model": model.id,
             "source": needs[1].id if len(needs) > 1 else None,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.access import CHECKPOINTS, Ledger, Oracle, ordinals
+from robustbench_pix.attacks.access import Oracle
+from robustbench_pix.attacks.ledger import CHECKPOINTS, Ledger, ordinals
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.toys import (
     Counting,
@@ -28,20 +29,20 @@ def replay(image, label, asked, network):
         nearest = query if distance < min(distances, default=np.inf) else nearest
         distances.append(distance)
     count = len(asked)
-    last = max([2**power for power in range(5, 21) if 2**power <= 0.75 * count], default=32)
+    last = max([checkpoint for checkpoint in CHECKPOINTS if 2 * checkpoint <= count], default=10)
     at = {checkpoint: min(distances[:checkpoint], default=np.inf) for checkpoint in CHECKPOINTS}
     return count, min(distances, default=np.inf), nearest, at, last
 
 
 def check_against_replay(ledger, images, labels, asked, network):
-    queries, l2 = ledger.last_doubling()
+    queries, l2 = ledger.at_half()
     for row in range(len(images)):
         count, best, nearest, at, last = replay(images[row], labels[row].item(), asked[row], network)
         assert ledger.queries[row].item() == count
         assert ledger.best[row].item() == pytest.approx(best)
         assert torch.equal(ledger.nearest[row], nearest)
-        for checkpoint in (100, 1_000, 10_000, 32, 64, 128, 256):
-            assert ledger.best_at(checkpoint)[row].item() == pytest.approx(at[checkpoint]), (row, checkpoint)
+        for place, checkpoint in enumerate(CHECKPOINTS):
+            assert ledger.at[place, row].item() == pytest.approx(at[checkpoint]), (row, checkpoint)
         assert (queries[row].item(), l2[row].item()) == (last, pytest.approx(at[last]))
 
 
@@ -190,7 +191,7 @@ def test_queries_are_what_a_counting_model_counts(attack, access, strength, para
     labels = decisions_of(network.network, images)
     examples = run_entry(entry(attack, access, strength, **parameters), network, images, labels)
     # An image that is as it was is not judged again.
-    verdicts = (examples["strength"] != 0).sum() * (4 if "checkpoint_l2" in examples else 1)
+    verdicts = (examples["strength"] != 0).sum() * (4 if "distance_at_half" in examples else 1)
     assert examples["queries"].sum() + len(images) + verdicts == network.asked
     assert (examples.groupby("index")["queries"].sum() > 0).all()
 

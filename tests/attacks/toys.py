@@ -5,9 +5,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_pix.attacks.access import Ledger, Oracle
+from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.base import ImageKey, Target
 from robustbench_pix.attacks.building import build_attack
+from robustbench_pix.attacks.ledger import Ledger
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.evaluation.batch import Case
 from robustbench_pix.evaluation.evaluate import evaluate

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from robustbench_pix.attacks.ledger import CHECKPOINTS
 from robustbench_pix.attacks.noise import GaussianNoise
 from robustbench_pix.evaluation import evaluate as evaluating
 from robustbench_pix.evaluation import judging
@@ -46,18 +47,17 @@ COLUMNS = {
     "linf": "float32",
     "queries": "int32",
 }
+FIXED_COLUMNS = {"found_at": "int32"}
 DISTANCE_COLUMNS = {
-    "l2_at_100": "float32",
-    "l2_at_1000": "float32",
-    "l2_at_10000": "float32",
-    "checkpoint_queries": "int32",
-    "checkpoint_l2": "float32",
+    **{f"distance_at_{queries}": "float32" for queries in CHECKPOINTS},
+    "queries_at_half": "int32",
+    "distance_at_half": "float32",
 }
 
 
 def test_columns():
     for examples, columns in (
-        (run_fixed(unchanged), COLUMNS),
+        (run_fixed(unchanged), COLUMNS | FIXED_COLUMNS),
         (run_minimal(unchanged), COLUMNS | DISTANCE_COLUMNS),
     ):
         assert {name: str(kind) for name, kind in examples.dtypes.items()} == columns

@@ -47,19 +47,19 @@ def minimal_examples(key=0, count=37, repetitions=2, unsolved=0.2, strict=True, 
         for repetition in range(repetitions):
             row = {"index": index, "repetition": repetition, "strength": np.nan, "label": label}
             row |= {"clean_prediction": clean, "prediction": (clean + 1) % 3, "queries": int(random.integers(*queries))}
-            row |= {"checkpoint_queries": 2048, "failed": False, "correct": False}
+            row |= {"queries_at_half": 2048, "failed": False, "correct": False}
             row |= {"l2": 0.6 * random.random(), "linf": 0.3 * random.random()}
             if random.random() < unsolved:
                 row |= {"l2": np.inf, "linf": np.inf, "failed": True, "correct": label == clean, "prediction": clean}
             if strict and label != clean:
-                nothing = dict.fromkeys(("l2", "linf", "queries", "checkpoint_queries"), 0)
+                nothing = dict.fromkeys(("l2", "linf", "queries", "queries_at_half"), 0)
                 row |= {"failed": False, "correct": False, "prediction": clean, **nothing}
-            rows.append(row | {"checkpoint_l2": row["l2"] * fall})
+            rows.append(row | {"distance_at_half": row["l2"] * fall})
     return typed(rows)
 
 
 def typed(rows):
-    kinds = {"l2": "float32", "linf": "float32", "checkpoint_l2": "float32", "index": "int32", "queries": "int32"}
+    kinds = {"l2": "float32", "linf": "float32", "distance_at_half": "float32", "index": "int32", "queries": "int32"}
     examples = pd.DataFrame(rows)
     return examples.astype({name: kind for name, kind in kinds.items() if name in examples})
 
@@ -193,12 +193,12 @@ def test_a_fall_over_two_doublings_counts_for_each():
 
 
 def test_a_distance_found_on_a_source_model_takes_no_queries():
-    examples = minimal_examples(unsolved=0).assign(queries=0, checkpoint_queries=32)
+    examples = minimal_examples(unsolved=0).assign(queries=0, queries_at_half=32)
     assert flags(examples, attack="x", kind="l2", access="transfer") == ""
 
 
 def test_an_attack_that_ends_before_the_first_checkpoint_is_not_flagged():
-    examples = minimal_examples(unsolved=0, queries=(4, 10)).assign(checkpoint_queries=32)
+    examples = minimal_examples(unsolved=0, queries=(4, 10)).assign(queries_at_half=32)
     assert flags(examples, attack="x", kind="l2", access="gradients") == ""
 
 
