@@ -8,6 +8,7 @@ import rich_click as click
 from robustbench_pix import __version__
 from robustbench_pix.cli.board import leaderboard, publish
 from robustbench_pix.cli.listings import attacks, models, suites, tasks
+from robustbench_pix.cli.queries import queries
 from robustbench_pix.cli.run import run
 from robustbench_pix.cli.show import show
 from robustbench_pix.cli.upkeep import clean, doctor, init
@@ -56,6 +57,7 @@ def main() -> None:
 COMMANDS = (
     run,
     leaderboard,
+    queries,
     publish,
     show,
     models,

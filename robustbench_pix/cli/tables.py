@@ -12,12 +12,14 @@ from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
 from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published
+from robustbench_pix.leaderboard.query_table import render_queries
 from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board, costs
 from robustbench_pix.results.columns import MEASUREMENTS, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
+from robustbench_pix.results.queries import QUERIES, query_table
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
 from robustbench_pix.runs.store import Store
@@ -84,7 +86,7 @@ def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tu
 def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str) -> None:
     """Write a leaderboard to standard output."""
     if style == "table":
-        console = Console() if sys.stdout.isatty() else Console(width=_piped_width())
+        console = _console()
         console.print(render(leaderboard, measurements, console_width=console.width))
     else:
         _write(leaderboard, leaderboard_columns(leaderboard.columns), style)
@@ -97,6 +99,33 @@ def show_measurements(measurements: pd.DataFrame, style: str) -> None:
         _write(measurements, tuple(column for column in MEASUREMENTS if column.name in (*blocks, *FACTS)), style)
     else:
         _write(measurements, MEASUREMENTS, style)
+
+
+def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[str, ...], style: str) -> None:
+    """Write success and distance against queries to standard output.
+
+    Raises:
+        UserError: no decision or score attack was run, or none for this suite and these combinations.
+    """
+    wanted = {str(parse_combination(text)) for text in combinations}
+    table = query_table(saved_rows(Store(workspace.runs)), Store(workspace.runs))
+    if suite is not None:
+        table = table[table["suite"] == suite]
+    if wanted:
+        table = table[_combinations(table).isin(wanted)]
+    if table.empty:
+        raise UserError(
+            f"No decision or score attack was run in {workspace.runs} for that; begin with rbp run --suite decision."
+        )
+    if style == "table":
+        console = _console()
+        console.print(render_queries(table, console.width))
+    else:
+        _write(table, QUERIES, style)
+
+
+def _console() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=_piped_width())
 
 
 def publish_runs(workspace: Workspace) -> list[Path]:

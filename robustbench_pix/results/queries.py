@@ -1,0 +1,111 @@
+"""Success rate and distance against queries, of every decision and score attack that a workspace has run.
+
+When a distance was reached is known up to the next of 10, 20, 30, 50, 70, 100, ... queries, and counted there.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from robustbench_pix.attacks.ledger import CHECKPOINTS
+from robustbench_pix.evaluation.batch import DISTANCE_AT
+from robustbench_pix.results.columns import Column
+from robustbench_pix.results.frames import typed
+from robustbench_pix.results.survival import queries_to_success
+from robustbench_pix.runs.plans import Rows
+from robustbench_pix.runs.store import EXAMPLES, Store
+
+ACCESSES = ("decisions", "scores")
+
+FACTS = ("suite", "task", "images", "size", "colour", "precision", "recipe")
+
+QUERIES = (
+    *(Column(name, "text", "As in measurements.csv") for name in FACTS),
+    Column("attack", "text", "The attack"),
+    Column("strength_kind", "text", "linf or l2: the norm of strengths and distances"),
+    Column("strength", "number", "Success is an adversarial within this distance"),
+    Column("seeds", "integer", "Models, whose images are taken together"),
+    Column("n", "integer", "Images, times repetitions and models, that were right without attack"),
+    Column("found", "integer", "On how many of them the attack succeeded"),
+    Column("limit", "integer", "The budget of queries, or the most that were asked about an image where there is none"),
+    Column(
+        "median_queries",
+        "number",
+        "Kaplan-Meier median of the queries that a success takes; empty if not reached",
+    ),
+    Column("median_low", "number", "Lower end of its 95% interval, images taken as independent"),
+    Column("median_high", "number", "Upper end"),
+    Column("restricted_mean", "number", "Mean of the queries that a success takes, failures counted at the limit"),
+    *(Column(f"success_at_{count}", "number", "Success rate after so many queries") for count in CHECKPOINTS),
+    *(
+        Column(f"{DISTANCE_AT}{count}", "number", "Median distance after so many queries, failures infinitely far")
+        for count in CHECKPOINTS
+    ),
+)
+
+
+def query_table(rows: Rows, store: Store) -> pd.DataFrame:
+    """Return one line for each recipe, attack and strength above 0, images of all seeds taken together."""
+    lines = [line for row in rows for line in _of_row(row, store)]
+    return typed(pd.DataFrame(lines, columns=[column.name for column in QUERIES]), QUERIES)
+
+
+def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:
+    by_attack: dict[str, list[str]] = {}
+    for cell in row["cells"]:
+        if store.has(cell["run"]) and store.damage(cell["run"]) is None:
+            by_attack.setdefault(cell["attack"], []).append(cell["run"])
+    for attack, runs in by_attack.items():
+        identity = store.spec(runs[0])["identity"]
+        spec = identity["attack"]
+        if spec["access"] not in ACCESSES:
+            continue
+        examples = pd.concat([pd.read_parquet(store.folder(run) / EXAMPLES) for run in runs], ignore_index=True)
+        if identity["protocol"] == "strict":
+            examples = examples[examples["label"] == examples["clean_prediction"]]
+        shared = {name: row["facts"][name] for name in FACTS}
+        shared |= {"attack": attack, "strength_kind": spec["strength"], "seeds": len(runs)}
+        for line in _of_attack(examples, spec):
+            yield shared | line
+
+
+def _of_attack(examples: pd.DataFrame, spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return the lines of one attack; one of minimal distance succeeds at a strength when it has come as near."""
+    minimal = "distance_at_half" in examples
+    for strength in spec["strengths"][1:]:
+        rows = examples if minimal else examples[examples["strength"] == strength]
+        asked = rows["queries"].to_numpy()
+        limit = spec["evaluation"]["budget"] or int(asked.max(initial=0))
+        found_at = _first_within(rows, strength, spec["strength"]) if minimal else rows["found_at"].to_numpy()
+        found = found_at > 0
+        # An attack that gives up before its budget has failed with all of it.
+        tried = np.full_like(asked, limit) if spec["evaluation"]["budget"] else asked
+        times = queries_to_success(np.where(found, found_at, tried), found, limit)
+        known = [count for count in CHECKPOINTS if count <= limit]
+        line = {"strength": strength, "n": len(rows), "found": int(found.sum()), "limit": limit}
+        line |= {"median_queries": times.median, "median_low": times.low, "median_high": times.high}
+        line |= {"restricted_mean": times.restricted_mean}
+        if len(rows):
+            line |= {f"success_at_{count}": float(np.mean(found & (found_at <= count))) for count in known}
+        if len(rows) and minimal:
+            line |= {f"{DISTANCE_AT}{count}": _median(rows[f"{DISTANCE_AT}{count}"]) for count in known}
+        yield line
+
+
+def _first_within(rows: pd.DataFrame, strength: float, kind: str) -> NDArray[np.int64]:
+    """Return after how many queries the distance was within a strength, up to the next checkpoint; 0 for never."""
+    distances = rows[[f"{DISTANCE_AT}{count}" for count in CHECKPOINTS]].to_numpy()
+    within = distances <= strength
+    first = np.array(CHECKPOINTS)[within.argmax(axis=1)]
+    # The last queries may lie beyond the last checkpoint that they reached, and the judge may find a nearer one.
+    at_end = rows["linf" if kind == "linf" else "l2"].to_numpy() <= strength
+    queries = rows["queries"].to_numpy()
+    return np.where(within.any(axis=1), np.minimum(first, queries), np.where(at_end, queries, 0))
+
+
+def _median(values: "pd.Series[float]") -> float:
+    median = float(np.median(values))
+    return median if np.isfinite(median) else float("nan")

@@ -1,0 +1,87 @@
+"""Success and distance against queries, against what the ledger of each image says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import robustbench_pix as rbp
+from robustbench_pix.attacks.ledger import CHECKPOINTS
+from robustbench_pix.results.queries import query_table
+from robustbench_pix.runs.plans import saved_rows
+from robustbench_pix.runs.store import Store
+from tests.workspaces import TASK
+
+ATTACK = """
+summary = "To test with"
+attack = "{attack}"
+access = "{access}"
+strength = "{norm}"
+strengths = {{ tiny = {strengths} }}
+parameters = {{ steps = 1000 }}
+evaluation = {{ images = 16, budget = 1000 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    root = tmp_path_factory.mktemp("queries")
+    (root / "attacks" / "suites").mkdir(parents=True)
+    walk = ATTACK.format(attack="boundary", access="decisions", norm="l2", strengths=[0.0, 1.5, 2.5])
+    squares = ATTACK.format(attack="square", access="scores", norm="linf", strengths=[0.0, 0.05, 0.2])
+    (root / "attacks" / "walk.toml").write_text(walk)
+    (root / "attacks" / "squares.toml").write_text(squares)
+    (root / "attacks" / "suites" / "both.toml").write_text(
+        'version = 1\nsummary = "Both, and one without queries"\nattacks = ["walk", "squares", "gaussian"]\n'
+    )
+    (root / "models" / "tasks").mkdir(parents=True)
+    (root / "models" / "tasks" / "tiny.toml").write_text(TASK.replace("epochs = 2", "epochs = 12"))
+    rbp.run(suite="both", recipes="unregularized", on="tiny", seeds=2, workspace=root, executor="inline")
+    return root
+
+
+def examples_of(root, attack):
+    specs = {folder: json.loads((folder / "spec.json").read_text()) for folder in (root / "runs").glob("attack-*")}
+    chosen = [folder for folder, spec in specs.items() if spec["context"]["attack"] == attack]
+    parts = [pd.read_parquet(folder / "examples.parquet") for folder in chosen]
+    together = pd.concat(parts)
+    return together[together["label"] == together["clean_prediction"]]
+
+
+def test_only_attacks_with_queries_of_the_model_have_lines(ran):
+    table = query_table(saved_rows(Store(ran / "runs")), Store(ran / "runs"))
+    assert sorted(zip(table["attack"], table["strength"], strict=True)) == [
+        ("squares", 0.05), ("squares", 0.2), ("walk", 1.5), ("walk", 2.5),
+    ]  # fmt: skip
+    assert (table["limit"] == 1000).all()
+    assert (table["seeds"] == 2).all()
+
+
+def test_success_of_score_attacks_is_counted_from_the_query_that_found_it(ran):
+    table = query_table(saved_rows(Store(ran / "runs")), Store(ran / "runs")).set_index(["attack", "strength"])
+    examples = examples_of(ran, "squares")
+    for strength in (0.05, 0.2):
+        line, rows = table.loc[("squares", strength)], examples[examples["strength"] == strength]
+        found = rows[~rows["correct"]]
+        assert (found["found_at"] > 0).all()
+        assert (line["n"], line["found"]) == (len(rows), len(found))
+        for count in (10, 100):
+            assert line[f"success_at_{count}"] == pytest.approx((found["found_at"] <= count).sum() / len(rows))
+        spent = np.where(rows["correct"], 1000, rows["found_at"])
+        assert line["restricted_mean"] == pytest.approx(spent.mean())
+
+
+def test_success_of_decision_attacks_is_when_the_distance_was_reached(ran):
+    table = query_table(saved_rows(Store(ran / "runs")), Store(ran / "runs")).set_index(["attack", "strength"])
+    examples = examples_of(ran, "walk")
+    for strength in (1.5, 2.5):
+        line = table.loc[("walk", strength)]
+        assert line["found"] == (examples["l2"] <= strength).sum()
+        for count in (300, 1000):
+            assert line[f"success_at_{count}"] == pytest.approx((examples[f"distance_at_{count}"] <= strength).mean())
+        assert line["distance_at_1000"] == pytest.approx(np.median(examples["distance_at_1000"]))
+        assert np.isfinite(line["distance_at_1000"])
+    rates = [table.loc[("walk", 2.5)][f"success_at_{count}"] for count in CHECKPOINTS if count <= 1000]
+    assert rates == sorted(rates)
+    assert np.isnan(table.loc[("walk", 2.5)]["success_at_2000"])
