@@ -1,6 +1,6 @@
-"""Fast gradient sign (Goodfellow, Shlens, Szegedy 2015), on a source model or on the attacked one."""
+"""The fast gradient method (Goodfellow, Shlens, Szegedy 2015), on a source model or on the attacked one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -8,32 +8,42 @@ from torch import Tensor
 from torch.nn import functional
 
 from robustbench_pix.attacks.access import Oracle
+from robustbench_pix.attacks.balls import steepest
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
 
 
 class FastGradientSign(FixedStrengthAttack):
-    """x + epsilon sign(dL/dx), L the cross-entropy of the label in eval mode, clamped to [0, 1].
+    """x + epsilon sign(g) for linf, x + epsilon g / ||g|| for l2, clamped to [0, 1].
 
-    With access ``transfer`` the gradient is that of the unregularized source model, and its signs, one byte each, are
-    kept for the models attacked next.
+    g is the gradient of the label's cross-entropy in eval mode. With access ``transfer`` it is that of the
+    unregularized source model, and its signs, one byte each, or unit vectors are kept for the models attacked next.
+    With ``gradients`` each strength is an attack of its own and asks once.
     """
 
     def perturb(
         self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
     ) -> Iterator[Tensor]:
-        """Yield the images moved by each linf strength along one sign."""
-        make = partial(_signs, attacked_module(target), images, labels)
-        if target.source is None or target.source_memory is None:
-            signs = make()
-        else:
-            key = (type(self), tuple(keys), tuple(labels.tolist()), images.shape, images.device)
-            signs = target.source_memory.recall(key, make)
+        """Yield the images moved by each strength; at 0 the images, without a query."""
+        make = partial(_directions, attacked_module(target), images, labels, target.norm)
+        directions = None if target.source is None else self._recalled(target, make, labels, images, keys)
         for strength in strengths:
-            yield (images + strength * signs).clamp(0, 1)
+            if strength == 0:
+                yield images
+            else:
+                yield (images + strength * (make() if directions is None else directions)).clamp(0, 1)
+
+    def _recalled(
+        self, target: Target, make: Callable[[], Tensor], labels: Tensor, images: Tensor, keys: Sequence[ImageKey]
+    ) -> Tensor:
+        if target.source_memory is None:
+            return make()
+        key = (type(self), target.norm, tuple(keys), tuple(labels.tolist()), images.shape, images.device)
+        return target.source_memory.recall(key, make)
 
 
-def _signs(model: Oracle, images: Tensor, labels: Tensor) -> Tensor:
+def _directions(model: Oracle, images: Tensor, labels: Tensor, norm: str) -> Tensor:
     inputs = images.clone().requires_grad_()
     with torch.enable_grad():
         loss = functional.cross_entropy(model(inputs), labels, reduction="sum")
-    return torch.autograd.grad(loss, inputs)[0].sign().to(torch.int8)
+    direction = steepest(torch.autograd.grad(loss, inputs)[0], norm)
+    return direction.to(torch.int8) if norm == "linf" else direction

@@ -68,14 +68,26 @@ def test_the_gradient_is_the_source_models_and_the_attacked_model_is_not_asked()
     )
 
 
-def test_white_box_uses_the_attacked_model_and_counts_one_query():
+def test_l2_steps_along_the_unit_gradient():
+    source, images = tiny_network(), some_images(16)
+    labels = torch.arange(16) % 4
+    model = foolbox.PyTorchModel(source, bounds=(0, 1), device="cpu")
+    target = dataclasses.replace(blind(source=source), norm="l2")
+    results = perturbed(target, images, labels)
+    for strength, result in zip(STRENGTHS[1:], results[1:], strict=True):
+        _, expected, _ = foolbox.attacks.L2FastGradientAttack()(model, images, labels, epsilons=strength)
+        torch.testing.assert_close(result, expected, atol=1e-6, rtol=0)
+    assert torch.equal(results[0], images)
+
+
+def test_white_box_uses_the_attacked_model_and_counts_one_query_at_each_strength_above_0():
     network, images = Halfspace(), gray_images(4)
     labels = decisions_of(network, images)
-    target, ledger = attacked(network, images, labels, "gradients", classes=2)
+    target, ledger = attacked(network, images, labels, "gradients", classes=2, norm="linf")
     results = perturbed(target, images, labels)
     step = torch.where(labels == 1, -0.3, 0.3)[:, None] * network.weight.detach().sign()
     torch.testing.assert_close(results[2], images + step.reshape(images.shape), atol=1e-6, rtol=0)
-    assert ledger.queries.tolist() == [1, 1, 1, 1]
+    assert ledger.queries.tolist() == [2, 2, 2, 2]
 
 
 def test_signs_of_a_batch_are_those_of_its_images_one_by_one():
@@ -110,7 +122,7 @@ def test_the_sources_gradient_is_taken_once_for_all_attacked_models():
     assert source.asked == 3 * 9
 
 
-@pytest.mark.parametrize("changed", ["labels", "task", "seed", "which images"])
+@pytest.mark.parametrize("changed", ["labels", "task", "seed", "which images", "norm"])
 def test_signs_of_something_else_are_never_taken(changed):
     source, network = tiny_network(seed=1), tiny_network(seed=2)
     images, labels, memory, case = some_images(9), torch.arange(9) % 4, Memory(10_000), TRANSFER
@@ -118,6 +130,8 @@ def test_signs_of_something_else_are_never_taken(changed):
     kept = len(memory.kept)
     if changed == "labels":
         labels = (labels + 1) % 4
+    elif changed == "norm":
+        case = dataclasses.replace(case, strength_kind="l2")
     elif changed == "seed":
         case = case_of(entry("fast-gradient-sign", "transfer", "linf"), STRENGTHS, seed=1)
     elif changed == "which images":
@@ -135,8 +149,8 @@ def test_the_white_box_keeps_nothing():
     for seed in (1, 2):
         network = tiny_network(seed)
         found = evaluate(network, None, FastGradientSign(), images, labels, case, device="cpu", source_memory=memory)
-        target, _ = attacked(network, images, labels, "gradients")
+        target, _ = attacked(network, images, labels, "gradients", norm="linf")
         expected = decisions_of(network, perturbed(target, images, labels)[2])
         assert found.loc[found["strength"] == STRENGTHS[2], "prediction"].tolist() == expected.tolist()
-        assert (found.groupby("index")["queries"].sum() == 1).all()
+        assert found.groupby("strength")["queries"].unique().map(list).tolist() == [[0], [1], [1]]
     assert not memory.kept
