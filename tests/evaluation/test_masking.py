@@ -1,0 +1,140 @@
+"""Networks that hide their gradients are found out, each by the signs that it must show; honest ones are not."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from robustbench_pix.attacks.balls import Ball, steepest
+from robustbench_pix.data.base import load_dataset
+from robustbench_pix.evaluation.masking import gather, look_around
+from robustbench_pix.networks.building import build_network
+from robustbench_pix.results.masking import signs, verdict
+from tests.attacks.toys import Halfspace, gray_images, keys_of
+
+RADIUS = 0.15
+
+
+@cache
+def digits():
+    data = load_dataset("digits", None, root=Path(), colour="gray")
+    return tuple(
+        tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
+        for tensor in (data.train_images, data.train_labels, data.test_images, data.test_labels)
+    )
+
+
+@cache
+def trained(seed, adversarially=False):
+    """Return a small network trained on digits, after Madry et al. 2018 if wanted: on ascents of its own loss."""
+    images, labels, _, _ = digits()
+    network = build_network("small", None, {"width": 8}, channels=1, classes=10, seed=seed)
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(12 if adversarially else 8):
+        for rows in torch.randperm(len(images), generator=generator).split(64):
+            shown = worse(network, images[rows], labels[rows]) if adversarially else images[rows]
+            optimizer.zero_grad()
+            functional.cross_entropy(network.train()(shown), labels[rows]).backward()
+            optimizer.step()
+    return network.eval()
+
+
+def worse(network, images, labels, steps=5):
+    ball, points = Ball(images, RADIUS, "linf"), images
+    for _ in range(steps):
+        points = points.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(functional.cross_entropy(network(points), labels), points)
+        points = ball.project(points.detach() + RADIUS / 3 * steepest(gradient, "linf"))
+    return points
+
+
+class Quantized(nn.Module):
+    """Sees eight levels of gray: the gradient of rounding is 0 everywhere."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network((8 * images).round() / 8)
+
+
+class Noisy(Quantized):
+    """Sees the image under noise that is new each time."""
+
+    def forward(self, images):
+        return self.network(images + 0.3 * torch.randn_like(images))
+
+
+class Saturated(Quantized):
+    """Multiplies its logits, so that the cross-entropy is 0 to the last bit and its gradient too."""
+
+    def forward(self, images):
+        return 1000 * self.network(images)
+
+
+def evidence_of(network):
+    _, _, images, labels = digits()
+    return gather(network, trained(9), images, labels, task="digits", radius=RADIUS, classes=10, device="cpu")
+
+
+def shown_by(evidence):
+    return {sign.question for sign in signs(evidence) if sign.shows}
+
+
+@pytest.mark.parametrize("adversarially", [False, True])
+def test_honest_networks_are_sound(adversarially):
+    evidence = evidence_of(trained(0, adversarially))
+    assert verdict(evidence) == "sound", signs(evidence)
+    if adversarially:
+        safe = ~evidence[["restart_1", "restart_2", "restart_3"]].any(axis="columns")
+        assert safe.mean() > 0.3, "training against the attack is to have helped, or the test says nothing"
+
+
+@pytest.mark.parametrize(
+    ("hide", "expected"),
+    [
+        (Quantized, {"there is no gradient", "black box beats white box", "accuracy stays above 0 without bound"}),
+        (Noisy, {"answers change when asked again"}),
+        (Saturated, {"there is no gradient", "black box beats white box", "accuracy stays above 0 without bound"}),
+    ],
+)
+def test_networks_that_hide_their_gradient_are_masked(hide, expected):
+    evidence = evidence_of(hide(trained(0)).eval())
+    assert expected <= shown_by(evidence)
+    assert verdict(evidence).startswith("masked: ")
+
+
+def test_the_reasons_say_how_many_images_of_how_many():
+    evidence = evidence_of(trained(0)).assign(zero_gradient=False, flat=False)
+    evidence.loc[:9, "zero_gradient"] = True
+    evidence.loc[:0, "flat"] = True
+    assert verdict(evidence) == f"masked: 10 of {len(evidence)} images without a gradient"
+
+
+def test_around_an_image_a_linear_network_is_steepest_along_its_gradient():
+    network, images = Halfspace(distance=0.3), gray_images(4)
+    labels = network(images).argmax(dim=1)
+    surface = look_around(network, images, labels, keys_of(4), 0.01)
+    assert {name: values.unique().tolist() for name, values in surface.items()} == {
+        "changing": [False], "zero_gradient": [False], "flat": [False], "uphill": [True],
+    }  # fmt: skip
+    flat = look_around(
+        lambda images: 0 * images.flatten(1)[:, :2] + torch.tensor([0.0, 1.0]), images, labels, keys_of(4), 0.01
+    )
+    assert {name: values.unique().tolist() for name, values in flat.items()} == {
+        "changing": [False], "zero_gradient": [True], "flat": [True], "uphill": [False],
+    }  # fmt: skip
+
+
+def test_what_is_found_does_not_depend_on_other_images():
+    """The 64 images are a fixed choice; one of them is given with less company."""
+    network, images = Halfspace(distance=0.3), gray_images(4)
+    labels = network(images).argmax(dim=1)
+    four = look_around(network, images, labels, keys_of(4), 0.01)
+    two = look_around(network, images[:2], labels[:2], keys_of(4)[:2], 0.01)
+    assert all(torch.equal(four[name][:2], two[name]) for name in four)
