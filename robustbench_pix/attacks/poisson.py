@@ -20,5 +20,5 @@ def poisson_quantile(shares: Tensor, means: Tensor) -> Tensor:
     """
     root = means.pow(1 / 6)
     guess = (root.pow(4) + 2 / 3 * root * torch.special.ndtri(shares)).clamp(min=0).pow(1.5)
-    lower = (guess - 0.85).ceil().clamp(min=0)
+    lower = (guess - 0.85).ceil()
     return lower + (torch.special.gammaincc(lower + 1, means) < shares)

@@ -13,7 +13,7 @@ from tests.attacks.toys import blind, keys_of
 
 QUARTERS = [f"band-noise-{number}" for number in range(1, 5)]
 HALVES = ["low-pass-noise", "high-pass-noise"]
-SIZES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 9, 14)]
+SIZES = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 14, 9)]
 SIGMA = 0.05
 
 

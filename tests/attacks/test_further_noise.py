@@ -44,6 +44,14 @@ def test_nothing_is_counted_in_the_dark():
         assert torch.equal(perturbed(noise, black, (0.7,))[0], black)
 
 
+def test_the_smallest_and_the_largest_draw_count_too():
+    """One of 2^24 draws is 0, whose quantile would be -1, or NaN in the dark; CIFAR-10 has ten million gray entries."""
+    images = torch.tensor([[0.0, 0.0, 1.0, 1.0]]).view(1, 1, 2, 2)
+    draws = torch.tensor([[0.0, 1 - 2**-24, 0.0, 1 - 2**-24]]).view(1, 1, 1, 2, 2)
+    noisy = ShotNoise().noisy(images, draws, 0.1).flatten().tolist()
+    assert noisy == pytest.approx([0, 0, *(0.01 * stats.poisson.ppf([END, 1 - END], 100))], rel=1e-6)
+
+
 @pytest.mark.parametrize(("level", "strength"), [(0.5, 0.5), (0.2, 0.25), (0.9, 0.2), (0.05, 0.1)])
 def test_shot_noise_counts_photons(level, strength):
     """The chi-squared statistic against the Poisson distribution; counts that are clamped to white are one bin."""
