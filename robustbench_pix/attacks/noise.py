@@ -18,8 +18,9 @@ from robustbench_pix.attacks.memory import Memory
 DRAWS = {"cpu": Memory(2**25), "elsewhere": Memory(2**30)}
 """The last draws, 32 MB of them on a CPU and 1 GB on another device: the same for every attacked model.
 
-Drawing takes 13 to 73 us an image (a band's noise three to five times as long), recalling 1 to 6: a seventh of a sweep of 8x8 images on a CPU, one to two
-hundredths where images are larger, and on a GPU (calculated) about as long as the forward passes.
+Drawing takes 13 to 73 us an image (noise of a band three to five times as long), recalling 1 to 6: a seventh of a sweep
+of 8x8 images on a CPU, one to two hundredths where images are larger, and on a GPU (calculated) about as long as the
+forward passes.
 """
 
 
