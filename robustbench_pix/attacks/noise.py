@@ -5,7 +5,7 @@ differences between recipes are not differences of noise. (foolbox's noise has a
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -18,32 +18,38 @@ from robustbench_pix.attacks.memory import Memory
 DRAWS = {"cpu": Memory(2**25), "elsewhere": Memory(2**30)}
 """The last draws, 32 MB of them on a CPU and 1 GB on another device: the same for every attacked model.
 
-Drawing takes 13 to 73 us an image, recalling 1 to 6: a seventh of a sweep of 8x8 images on a CPU, one to two
-hundredths where images are larger, and on a GPU (calculated) about as long as the forward passes.
+Drawing takes 13 to 73 us an image (noise of a band three to five times as long), recalling 1 to 6: a seventh of a sweep
+of 8x8 images on a CPU, one to two hundredths where images are larger, and on a GPU (calculated) about as long as the
+forward passes.
 """
 
 
 class Noise(FixedStrengthAttack):
-    """Base: draws for each image, combines draws and strength, clamps."""
+    """Base: draws for each image, adds the noise of a strength, clamps."""
 
     purpose: ClassVar[str]
+
+    @property
+    def drawn_by(self) -> Hashable:
+        """What decides the draws besides image and shape: the class, and whatever parameters ``draw`` reads."""
+        return type(self)
 
     @abstractmethod
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Return the draws for one image of this shape, float32 (draws, *shape)."""
 
     @abstractmethod
-    def noise(self, draws: Tensor, strength: float) -> Tensor:
-        """Return the noise (N, C, H, W) at a strength, from draws (N, draws, C, H, W)."""
+    def noisy(self, images: Tensor, draws: Tensor, strength: float) -> Tensor:
+        """Return the noisy images (N, C, H, W) at a strength, not clamped, from draws (N, draws, C, H, W)."""
 
     def perturb(
         self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
     ) -> Iterator[Tensor]:
-        """Yield image + noise for each strength, clamped to [0, 1] or (protocol paper) to each image's own range."""
+        """Yield the noisy images of each strength, clamped to [0, 1] or (protocol paper) to each image's own range."""
         draws = self._draws(images, keys)
         low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
         for strength in strengths:
-            noisy = images + self.noise(draws, strength)
+            noisy = self.noisy(images, draws, strength)
             yield noisy.clamp(0, 1) if target.clamp == "unit" else noisy.clamp(low, high)
 
     def _draws(self, images: Tensor, keys: Sequence[ImageKey]) -> Tensor:
@@ -54,7 +60,7 @@ class Noise(FixedStrengthAttack):
             drawn = np.stack([self.draw(key.stream(self.purpose), shape) for key in keys])
             return torch.from_numpy(drawn).to(device)
 
-        return memory.recall((type(self), tuple(keys), shape, device), draw)
+        return memory.recall((self.drawn_by, tuple(keys), shape, device), draw)
 
 
 class GaussianNoise(Noise):
@@ -66,9 +72,9 @@ class GaussianNoise(Noise):
         """Draw standard normal numbers."""
         return generator.standard_normal((1, *shape), dtype=np.float32)
 
-    def noise(self, draws: Tensor, strength: float) -> Tensor:
-        """Scale by sigma."""
-        return strength * draws[:, 0]
+    def noisy(self, images: Tensor, draws: Tensor, strength: float) -> Tensor:
+        """Add sigma times the draws."""
+        return images + strength * draws[:, 0]
 
 
 class UniformNoise(Noise):
@@ -80,9 +86,9 @@ class UniformNoise(Noise):
         """Draw uniform numbers in [-1, 1)."""
         return 2 * generator.random((1, *shape), dtype=np.float32) - 1
 
-    def noise(self, draws: Tensor, strength: float) -> Tensor:
-        """Scale by the half-width."""
-        return strength * draws[:, 0]
+    def noisy(self, images: Tensor, draws: Tensor, strength: float) -> Tensor:
+        """Add the half-width times the draws."""
+        return images + strength * draws[:, 0]
 
 
 class SaltAndPepperNoise(Noise):
@@ -99,6 +105,6 @@ class SaltAndPepperNoise(Noise):
         sign = 2 * generator.integers(0, 2, shape).astype(np.float32) - 1
         return np.stack([hit, sign])
 
-    def noise(self, draws: Tensor, strength: float) -> Tensor:
+    def noisy(self, images: Tensor, draws: Tensor, strength: float) -> Tensor:
         """Hit where the first draw is below the probability."""
-        return draws[:, 1] * (draws[:, 0] < strength)
+        return images + draws[:, 1] * (draws[:, 0] < strength)

@@ -3,11 +3,28 @@ import pytest
 import torch
 from scipy import stats
 
+from robustbench_pix.attacks.band_noise import BandNoise
+from robustbench_pix.attacks.further_noise import BlendedUniformNoise, LaplaceNoise, ShotNoise, SpeckleNoise
 from robustbench_pix.attacks.noise import GaussianNoise, SaltAndPepperNoise, UniformNoise
 from robustbench_pix.randomness import stream
 from tests.attacks.toys import blind, keys_of, some_images
 
-NOISES = [GaussianNoise, UniformNoise, SaltAndPepperNoise]
+
+class MiddleBand(BandNoise):
+    def __init__(self):
+        super().__init__(0.3, 0.8)
+
+
+NOISES = [
+    GaussianNoise,
+    UniformNoise,
+    SaltAndPepperNoise,
+    LaplaceNoise,
+    SpeckleNoise,
+    ShotNoise,
+    BlendedUniformNoise,
+    MiddleBand,
+]
 STRENGTHS = (0.0, 0.05, 0.2, 0.7)
 MID_GRAY = torch.full((12, 3, 64, 64), 0.5)
 
@@ -17,20 +34,41 @@ def perturbed(noise, images, strengths=STRENGTHS, keys=None, clamp="unit"):
     return list(noise().perturb(blind(clamp), images, torch.zeros(len(images)), strengths, keys))
 
 
-def drawn(noise, key, shape, strength):
-    """Draw the noise of one image with numpy alone."""
-    generator = stream(noise.purpose, key.seed, key.task, key.index, key.repetition)
+def noisy(noise, key, image, strength):
+    """Return one noisy image (C, H, W), not clamped, with numpy and scipy alone."""
+    generator, shape = stream(noise.purpose, key.seed, key.task, key.index, key.repetition), image.shape
     if noise is GaussianNoise:
-        return strength * generator.standard_normal(shape, dtype=np.float32)
-    first = generator.random(shape, dtype=np.float32)
+        return image + strength * generator.standard_normal(shape, dtype=np.float32)
+    if noise is SpeckleNoise:
+        return image * (1 + strength * generator.standard_normal(shape, dtype=np.float32))
+    if noise is LaplaceNoise:
+        return image + strength * generator.laplace(size=shape) / np.sqrt(2)
+    if noise is MiddleBand:
+        spectrum = np.fft.fft2(generator.standard_normal(shape))
+        vertical, horizontal = np.meshgrid(*(2 * np.fft.fftfreq(side) for side in shape[1:]), indexing="ij")
+        squared = vertical**2 + horizontal**2
+        spectrum[:, (squared <= 0.3**2) | (squared > 0.8**2)] = 0
+        band = np.fft.ifft2(spectrum).real
+        return image + strength * band / np.sqrt((band**2).sum() / band.size)
+    uniform = generator.random(shape, dtype=np.float32)
     if noise is UniformNoise:
-        return strength * (2 * first - 1)
-    return np.where(first < strength, 2.0 * generator.integers(0, 2, shape) - 1, 0.0)
+        return image + strength * (2 * uniform - 1)
+    if noise is BlendedUniformNoise:
+        return (1 - strength) * image + strength * uniform
+    if noise is SaltAndPepperNoise:
+        return image + np.where(uniform < strength, 2.0 * generator.integers(0, 2, shape) - 1, 0.0)
+    if strength == 0:
+        return image
+    return strength**2 * stats.poisson.ppf(uniform.astype(np.float64) + 2**-25, image.astype(np.float64) / strength**2)
 
 
 @pytest.mark.parametrize(
     ("noise", "distribution", "deviation"),
-    [(GaussianNoise, stats.norm(), 1.0), (UniformNoise, stats.uniform(-1, 2), 1 / np.sqrt(3))],
+    [
+        (GaussianNoise, stats.norm(), 1.0),
+        (UniformNoise, stats.uniform(-1, 2), 1 / np.sqrt(3)),
+        (LaplaceNoise, stats.laplace(scale=np.sqrt(0.5)), 1.0),
+    ],
 )
 def test_distribution_of_the_unit_noise(noise, distribution, deviation):
     unit = ((perturbed(noise, MID_GRAY, (0.05,))[0] - MID_GRAY) / 0.05).double().numpy().ravel()
@@ -58,7 +96,7 @@ def test_channels_are_hit_independently():
     assert together == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / values[:, 0].numel()))
 
 
-@pytest.mark.parametrize("noise", [GaussianNoise, UniformNoise])
+@pytest.mark.parametrize("noise", [GaussianNoise, UniformNoise, LaplaceNoise, SpeckleNoise, MiddleBand])
 def test_one_unit_noise_is_scaled_to_every_strength(noise):
     weak, strong = perturbed(noise, MID_GRAY, (0.01, 0.03))
     torch.testing.assert_close(3 * (weak - MID_GRAY), strong - MID_GRAY, atol=1e-6, rtol=0)
@@ -100,14 +138,14 @@ def test_clamped_as_a_numpy_loop_clamps(noise, clamp):
     for strength, result in zip(STRENGTHS, results, strict=True):
         for image, key, got in zip(images.numpy(), keys, result.numpy(), strict=True):
             low, high = (0, 1) if clamp == "unit" else (image.min(), image.max())
-            expected = np.clip(image + drawn(noise, key, image.shape, strength), low, high)
+            expected = np.clip(noisy(noise, key, image, strength), low, high)
             np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("noise", NOISES)
 def test_protocols_share_the_draws(noise):
-    images = some_images(4)
-    strict, paper = perturbed(noise, images)[1], perturbed(noise, images, clamp="image")[1]
+    images = 0.1 + 0.6 * some_images(4)
+    strict, paper = perturbed(noise, images)[-1], perturbed(noise, images, clamp="image")[-1]
     low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
     assert torch.equal(strict.minimum(high).maximum(low), paper)
     assert not torch.equal(strict, paper)

@@ -7,6 +7,8 @@ from robustbench_pix.errors import UserError
 from tests.attacks.toys import entry
 
 OWN = [
+    ("band-noise", {"low": 0.5, "high": 0.5}, "low must be at least 0 and high above it (got 0.5 and 0.5)"),
+    ("band-noise", {"low": -0.1, "high": 0.5}, "low must be at least 0 and high above it (got -0.1 and 0.5)"),
     ("boundary", {"steps": 0}, "steps must be a whole number of at least 1 (got 0)"),
     ("boundary", {"steps": 2.5}, "steps must be a whole number of at least 1 (got 2.5)"),
     ("boundary", {"source_step": -1}, "source_step must be a positive number (got -1)"),
