@@ -73,16 +73,18 @@ def gather(
     squares = examined(SquareAttack(QUERIES), "scores", [radius])
     momentum = ProjectedGradient(10, step_share=0.1, random_start=False, momentum=1.0)
     transferred = examined(momentum, "transfer", [radius])
-    at_radius = _broken(white, radius)
+    # One that answers at random is not right about the same images each time.
+    right = sorted(set.intersection(*(set(examples["index"]) for examples in (white, few, squares, transferred))))
+    at_radius = _broken(white, radius, right)
     frame = pd.DataFrame(
         {
-            "index": np.sort(white["index"].unique()),
+            "index": right,
             **{f"restart_{number + 1}": at_radius[:, number] for number in range(RESTARTS)},
-            "few_steps": _broken(few, radius).any(axis=1),
-            "larger": _broken(white, wider).any(axis=1),
-            "unbounded": _broken(white, UNBOUNDED).any(axis=1),
-            "square": _broken(squares, radius).any(axis=1),
-            "transfer": _broken(transferred, radius).any(axis=1),
+            "few_steps": _broken(few, radius, right).any(axis=1),
+            "larger": _broken(white, wider, right).any(axis=1),
+            "unbounded": _broken(white, UNBOUNDED, right).any(axis=1),
+            "square": _broken(squares, radius, right).any(axis=1),
+            "transfer": _broken(transferred, radius, right).any(axis=1),
         }
     )
     rows = torch.from_numpy(frame["index"].to_numpy(np.int64)).to(images.device)
@@ -91,10 +93,11 @@ def gather(
     return frame.assign(**{name: values.cpu().numpy() for name, values in surface.items()})
 
 
-def _broken(examples: pd.DataFrame, strength: float) -> NDArray[np.bool_]:
-    """Return which images, in the order of their index, were fooled at a strength, (images, repetitions)."""
-    rows = examples[examples["strength"] == strength].sort_values(["index", "repetition"])
-    return ~rows["correct"].to_numpy().reshape(-1, rows["repetition"].nunique())
+def _broken(examples: pd.DataFrame, strength: float, images: list[int]) -> NDArray[np.bool_]:
+    """Return whether images, given by their test index, were fooled at a strength, (images, repetitions)."""
+    rows = examples[(examples["strength"] == strength) & examples["index"].isin(images)]
+    rows = rows.sort_values(["index", "repetition"])
+    return ~rows["correct"].to_numpy().reshape(len(images), -1)
 
 
 def look_around(
