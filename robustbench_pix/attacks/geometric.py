@@ -32,7 +32,7 @@ class Translation(PerceptibleChange):
         height, width = images.shape[2:]
         angles = 2 * math.pi * draws[:, 0]
         shifts = strength * torch.stack([width * angles.cos(), height * angles.sin()], dim=1)
-        return warped(images, torch.eye(2, device=images.device).expand(len(images), 2, 2), -shifts)
+        return warped(images, torch.eye(2, device=images.device).expand(len(images), 2, 2), shifts)
 
 
 class Scaling(PerceptibleChange):

@@ -206,6 +206,16 @@ def test_an_image_that_is_fooled_is_asked_about_no_more(order):
     assert ledger.queries.tolist() == [2 if order == "scheduled" else 1] * 5
 
 
+def test_an_image_that_only_the_last_step_fools_is_noticed_before_the_next_round(monkeypatch):
+    only(monkeypatch, NOISE)
+    network, images = Halfspace(distance=0.1), gray_images(6)
+    labels = torch.ones(6, dtype=torch.int64)
+    assert torch.equal(decisions_of(network, images), labels)
+    (found,), ledger = perturbed(network, images, labels, (4.0,), order="scheduled", steps=1)
+    assert not decisions_of(network, found).any()
+    assert ledger.queries.tolist() == [3] * 6
+
+
 def test_more_orders_fool_more_images_and_all_that_are_fooled_are_wrong():
     network, images = wavy(), some_images(60)
     labels = decisions_of(network, images)
