@@ -1,6 +1,6 @@
 """In which order each image meets the components of a composite attack, and how that order is learnt.
 
-Hsiung et al. 2023 (arXiv 2202.04235), section 3: an order is relaxed to a doubly stochastic matrix Z, which climbs the
+Hsiung et al. 2023 (arXiv 2202.04235): an order is relaxed to a doubly stochastic matrix Z, which climbs the
 gradient of the loss and is normalized again by Sinkhorn's iterations; the order is the assignment of largest weight.
 """
 
