@@ -46,7 +46,9 @@ class AsItIs(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, float32 (N, classes); the network is given its images in the usual layout."""
-        logits: Tensor = self.network(images.contiguous())
+        logits = self.network(images.contiguous())
+        if not isinstance(logits, Tensor):
+            raise TypeError(f"it returns a {type(logits).__name__} where a tensor of logits is expected")
         return logits.float()
 
 

@@ -28,7 +28,9 @@ _BLOCK = (
 
 MEASUREMENTS = (
     *_BLOCK,
-    Column("seed", "integer", "Seed of initialization, batches and pairs, the same for all recipes; 2000000: a given model"),
+    Column(
+        "seed", "integer", "Seed of initialization, batches and pairs, shared across recipes; 2000000: a given model"
+    ),
     Column("attack", "text", "The attack"),
     Column("access", "text", "What the attacker sees: none, transfer, decisions, scores or gradients"),
     Column(

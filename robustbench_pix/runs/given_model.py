@@ -58,7 +58,7 @@ def find(given: GivenModel, data: ImageData, device: str) -> Found:
     assert data.test_images is not None
     images = data.test_images[:ASKED].float() / 255
     with global_streams("asking", GIVEN_SEED), arithmetic("float32"):
-        warnings = _asked(_to_ask(network).to(device), images.to(device), data.classes, given.label)
+        warnings = _asked(_to_ask(network).eval().to(device), images.to(device), data.classes, given.label)
     state = _state(network.to("cpu"), given.label)
     place, _, attribute = given.reference.rpartition(":")
     identity = {

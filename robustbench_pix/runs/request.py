@@ -129,6 +129,40 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
+def request_of_given(
+    reference: str,
+    weights: str | Path | None,
+    name: str | None,
+    *,
+    workspace: Workspace,
+    suite: str,
+    task: str,
+    images: str | None,
+    size: str,
+    colour: Colour | None,
+    data_root: Path,
+) -> Request:
+    """Return the request that attacks a given model alone; see ``parse_given``.
+
+    Raises:
+        UserError: a name is unknown, a file is not there, or the reference is none.
+    """
+    request = Request(
+        workspace=workspace,
+        suite=workspace.suite(suite).name,
+        recipes=(),
+        combinations=(Combination(task, images or task),),
+        seeds=(GIVEN_SEED,),
+        size=size,
+        colour=colour,
+        precision="float32",
+        data_root=data_root,
+        given=parse_given(reference, weights, name),
+    )
+    request.task_at_size(task)
+    return request
+
+
 def parse_given(reference: str, weights: str | Path | None, name: str | None) -> GivenModel:
     """Return the model that a reference names, seen from the current folder; nothing of it is imported.
 
@@ -138,7 +172,7 @@ def parse_given(reference: str, weights: str | Path | None, name: str | None) ->
     >>> parse_given("torchvision.models:resnet18", None, None).name
     'resnet18'
     """
-    place, colon, attribute = reference.rpartition(":")
+    place, _, attribute = reference.rpartition(":")
     if not place or not attribute.isidentifier():
         raise UserError(f"--model {reference!r} must be package.module:function or file.py:function.")
     folder = Path.cwd()
