@@ -91,8 +91,8 @@ def _some(what: str, names: list[str]) -> str:
 def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
-    except Exception as error:  # The library raises its own, the system's, and for unknown types KeyError.
-        raise UserError(f"{path} cannot be read as safetensors: {_line(error)}.") from error
+    except Exception as error:  # The library raises errors of its own, of the system, and KeyError.
+        raise UserError(f"{path} cannot be read as safetensors: {str(error).rstrip('. ')}.") from error
 
 
 def _torch_file(path: Path) -> Any:
@@ -101,15 +101,10 @@ def _torch_file(path: Path) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A file that is none of torch's raises whatever its bytes lead to.
-        text = str(error)
-        if "TorchScript" in text:
+        if "TorchScript" in str(error):
             raise UserError(f"{path} is a TorchScript archive, which holds code; {MEND}.") from error
-        wanted = re.search(r"GLOBAL (\S+)", text)
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
         if wanted:
             raise UserError(f"{path} was refused: to be read it would run code, {wanted[1]}; {MEND}.") from error
-        raise UserError(f"{path} cannot be read as weights: {_line(error)}.") from error
-
-
-def _line(error: Exception) -> str:
-    """Return the first line of what an error says, without the full stop."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('. ')}"
+        # What torch says here would advise to read the file without this protection.
+        raise UserError(f"{path} is no file of weights that can be read without running code; {MEND}.") from error

@@ -32,8 +32,8 @@ ASKED = 8
 ROUNDING = 1e-3
 """Share of the largest logit by which answers may differ that should be the same."""
 
-LIBRARIES = ("torch", HOME)
-"""Packages whose code is named by the versions in every row."""
+LIBRARIES = {"torch", HOME, *sys.stdlib_module_names}
+"""Packages whose code is named by the versions in every row, and Python's own."""
 
 _models = Registry("model", "robustbench_pix.given", {})
 
@@ -161,14 +161,14 @@ def _digest_of(state: dict[str, Tensor]) -> str:
 
 
 def _code(reference: str, folder: Path, network: nn.Module) -> list[str]:
-    """Return digests of the source behind a reference and behind the classes of a network's modules, sorted.
+    """Return digests of the source behind a reference and behind all classes of a network's modules, sorted.
 
     The function that builds a network often lies elsewhere than the classes that compute.
     """
     sources = {_models.source(reference, folder)}
-    for name in {type(module).__module__ for module in network.modules()}:
+    for name in {kind.__module__ for module in network.modules() for kind in type(module).__mro__}:
         if name.partition(".")[0] not in LIBRARIES:
-            with suppress(OSError, TypeError):
+            with suppress(OSError, TypeError, KeyError):
                 sources.add(digest(inspect.getsource(sys.modules[name])))
     return sorted(source for source in sources if source is not None)
 
