@@ -23,8 +23,8 @@ from robustbench_pix.runs.request import request_of_given
 @click.command()
 @click.option(
     "--model", metavar="REFERENCE", required=True,
-    help="package.module:function or file.py:function, from the current folder. Called without arguments, it returns a "
-    "torch module that takes images in [0, 1] and returns logits.",
+    help="What builds it: package.module:function or file.py:function, from the current folder. Called without "
+    "arguments, it returns a torch module that takes images in [0, 1] and returns logits.",
 )  # fmt: skip
 @click.option(
     "--weights", metavar="FILE", type=click.Path(path_type=Path),
@@ -67,12 +67,12 @@ def evaluate(
 ) -> None:
     """Attack somebody else's model, and show it in the same table, in a row of its own.
 
-    The code behind --model is run: evaluate what you would run yourself.
+    The code behind --model is run, no code in --weights is.
 
     \b
     Examples:
     $ rbp evaluate --model net.py:small --weights small.safetensors --task digits
-    $ rbp evaluate --model mypackage.models:robust --task cifar10 --colour rgb --suite blackbox
+    $ rbp evaluate --model theirs.models:robust --task cifar10 --colour rgb
     """
     request = request_of_given(
         model,
