@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from robustbench_pix.api import run
+    from robustbench_pix.api import evaluate, run
     from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
     from robustbench_pix.data.base import ImageData
     from robustbench_pix.errors import UserError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = {
     "run": "robustbench_pix.api",
+    "evaluate": "robustbench_pix.api",
     "load_model": "robustbench_pix.runs.training_job",
     "UserError": "robustbench_pix.errors",
     "Regularizer": "robustbench_pix.regularizers.base",
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "attack",
     "dataset",
+    "evaluate",
     "load_model",
     "network",
     "regularizer",

@@ -1,4 +1,4 @@
-"""The Python side: the same run as on the command line, with a DataFrame as the result."""
+"""The Python side: the same as on the command line, with a DataFrame as the result."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +17,7 @@ from robustbench_pix.runs.request import (
     Request,
     parse_combination,
     parse_seeds,
+    request_of_given,
 )
 from robustbench_pix.runs.running import Means, run_request
 from robustbench_pix.runs.store import Store
@@ -73,6 +74,59 @@ def run(
         precision=precision,
         data_root=Path(data_root).expanduser() if data_root else default_root(),
     )
+    return _measured(request, Means(device, executor, workers))
+
+
+def evaluate(
+    model: str,
+    *,
+    task: str,
+    weights: str | Path | None = None,
+    name: str | None = None,
+    images: str | None = None,
+    suite: str = DEFAULT_SUITE,
+    size: str = "full",
+    colour: Colour | None = None,
+    data_root: str | Path | None = None,
+    workspace: str | Path = ".",
+    device: str | None = None,
+    executor: str = "processes",
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Attack somebody else's model, and return the measurements; its row joins the table of the workspace.
+
+    Args:
+        model: ``"package.module:function"`` or ``"file.py:function"``, from the current folder. Called without
+            arguments, it returns a torch module that takes float32 images in [0, 1], (N, C, H, W), and returns
+            logits, (N, classes).
+        task: whose test images are attacked.
+        weights: a ``.safetensors`` file, or a torch file, of which no code is run.
+        name: of its row; the function's where absent.
+        images: of the block in which the row stands; the task's where absent.
+        suite, size, colour, data_root, workspace, device, executor, workers: see ``run``.
+
+    Returns:
+        One row for each attack x strength, with the columns of ``robustbench_pix.results.columns``.
+
+    Raises:
+        UserError: a name, a file, the model or its weights are wrong; the sentence says how to mend it.
+    """
+    request = request_of_given(
+        model,
+        weights,
+        name,
+        workspace=Workspace(Path(workspace)),
+        suite=suite,
+        task=task,
+        images=images,
+        size=size,
+        colour=colour,
+        data_root=Path(data_root).expanduser() if data_root else default_root(),
+    )
+    return _measured(request, Means(device, executor, workers))
+
+
+def _measured(request: Request, means: Means) -> pd.DataFrame:
     watcher = LineWatcher()
-    rows = run_request(request, Means(device, executor, workers), watcher, report=watcher.say)
+    rows = run_request(request, means, watcher, report=watcher.say)
     return board(rows, Store(request.workspace.runs))[0]

@@ -5,12 +5,22 @@ from pathlib import Path
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.cli.options import data_root_option, format_option, workspace_option
+from robustbench_pix.cli.options import (
+    chosen_root,
+    colour_option,
+    data_root_option,
+    device_option,
+    executor_option,
+    format_option,
+    size_option,
+    suite_option,
+    workers_option,
+    workspace_option,
+)
 from robustbench_pix.runs.request import (
     DEFAULT_COMBINATIONS,
     DEFAULT_RECIPES,
     DEFAULT_SEEDS,
-    DEFAULT_SUITE,
     Request,
     parse_combination,
     parse_seeds,
@@ -18,7 +28,7 @@ from robustbench_pix.runs.request import (
 
 
 @click.command()
-@click.option("--suite", metavar="NAME", default=DEFAULT_SUITE, show_default=True, help="The attacks to run.")
+@suite_option
 @click.option(
     "--recipe", "recipes", metavar="NAME", multiple=True, default=DEFAULT_RECIPES, show_default=True,
     help="What to train with. Repeatable.",
@@ -31,25 +41,16 @@ from robustbench_pix.runs.request import (
     "--seeds", metavar="SEEDS", default=DEFAULT_SEEDS, show_default=True,
     help="How many, or which: 3 means 0, 1, 2; 4,5 means those; 4, means 4 alone.",
 )  # fmt: skip
-@click.option("--size", metavar="NAME", default="full", show_default=True, help="A size of the task, such as small.")
-@click.option(
-    "--colour", metavar="COLOUR", type=click.Choice(["gray", "rgb"]), show_default="the task's",
-    help="gray or rgb: of the images.",
-)  # fmt: skip
+@size_option
+@colour_option
 @click.option(
     "--precision", metavar="NAME", type=click.Choice(["float32", "tf32", "bfloat16"]), default="float32",
     show_default=True, help="float32, tf32 or bfloat16: of the training. Attacks are always judged in float32.",
 )  # fmt: skip
 @data_root_option
-@click.option("--device", metavar="DEVICE", show_default="cuda where there is one", help="cpu, cuda, cuda:0 or mps.")
-@click.option(
-    "--executor", metavar="WHERE", type=click.Choice(["processes", "inline"]), default="processes", show_default=True,
-    help="Where jobs run: in processes of their own, or inline, one by one in this process.",
-)  # fmt: skip
-@click.option(
-    "--workers", metavar="COUNT", type=click.IntRange(min=1), show_default="2 on a CPU, else one a GPU",
-    help="How many processes.",
-)  # fmt: skip
+@device_option
+@executor_option
+@workers_option
 @click.option("--dry-run", is_flag=True, help="Say what would run, how long, and how much disk; run nothing.")
 @workspace_option
 @format_option
@@ -88,7 +89,7 @@ def run(
         size=size,
         colour=colour,  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
-        data_root=data_root.expanduser() if data_root else _default_root(),
+        data_root=chosen_root(data_root),
     )
     for combination in request.combinations:
         request.task_at_size(combination.task)
@@ -105,9 +106,3 @@ def run(
         return
     if not run_and_show(request, means, style):
         context.exit(1)
-
-
-def _default_root() -> Path:
-    from robustbench_pix.data.base import default_root
-
-    return default_root()

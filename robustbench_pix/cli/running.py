@@ -1,4 +1,4 @@
-"""What ``rbp run`` does once its arguments are checked; kept apart because it imports torch."""
+"""What ``rbp run`` and ``rbp evaluate`` do once their arguments are checked; kept apart because it imports torch."""
 
 import sys
 from contextlib import nullcontext
@@ -7,6 +7,7 @@ import rich_click as click
 from rich.console import Console
 
 from robustbench_pix.cli.tables import built, show_board
+from robustbench_pix.runs.plans import block_rows
 from robustbench_pix.runs.request import Request
 from robustbench_pix.runs.running import Means, run_request
 from robustbench_pix.runs.store import Store
@@ -14,7 +15,10 @@ from robustbench_pix.runs.watching import BarWatcher, LineWatcher
 
 
 def run_and_show(request: Request, means: Means, style: str) -> bool:
-    """Run a request and show its board; return whether every row is complete or was never meant to run."""
+    """Run a request and show its board; return whether every row asked for is complete or was never meant to run.
+
+    A given model is shown among all rows of its block.
+    """
     store = Store(request.workspace.runs)
     console = Console(stderr=True)
     bars = BarWatcher(console, store) if console.is_terminal else None
@@ -25,6 +29,7 @@ def run_and_show(request: Request, means: Means, style: str) -> bool:
     except KeyboardInterrupt:
         click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
         sys.exit(130)
-    leaderboard, measurements = built(rows, store)
+    leaderboard, measurements = built(block_rows(rows, store) if request.given else rows, store)
     show_board(leaderboard, measurements, style)
-    return bool(leaderboard["status"].isin(["complete", "not run"]).all())
+    asked = leaderboard[leaderboard["recipe"] == request.given.name] if request.given else leaderboard
+    return bool(asked["status"].isin(["complete", "not run"]).all())

@@ -44,7 +44,7 @@ def show(name: str, workspace: Workspace, style: str) -> None:
         rows += _rows("images", {"name": name, "content": IMAGES.get(name, "registered by a package")})
     store = Store(workspace.runs)
     run = name.rstrip("/").rpartition("/")[2]
-    if run.startswith(("train-", "attack-")) and store.has(run):
+    if run.startswith(("train-", "given-", "attack-")) and store.has(run):
         rows += _rows("run", _run(run, store))
     if not rows:
         known = {known for folder in FOLDERS.values() for known in workspace.names(folder)} | set(datasets.names())

@@ -34,6 +34,9 @@ Numbers have up to ten significant digits. An empty field means that there is no
   unanimous sign would not reach 0.05.
 - **Rank** is 1 + the number of recipes whose score minus this one's, paired by seed, has an interval wholly above 0.
   Ranks differ only where such an interval excludes 0; order within a rank is by score. With one seed all are 1.
+  A row that shares no seed with any other row is compared with none, and has no rank.
+- A **given model** (`rbp evaluate`) was trained elsewhere: its note names its code and its weights, and it has neither
+  seed nor gain nor rank. It was attacked like the others of its block, with the same noise on the same images.
 - Recipes are compared only within a block: the same suite and version, protocol, task, images, size, colour, network
   and precision.
 - A recipe that was not run or that failed keeps its row, with the reason in `note` and no numbers.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
+from robustbench_pix.runs.request import GIVEN_SEED
 
 PROTOCOLS = {
     "strict": "strict protocol: clamped to [0, 1], true labels",
@@ -30,7 +31,7 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
     """Return how the rows of a block were measured: images, seeds, network, protocol, versions, intervals."""
     first = rows.iloc[0]
     facts = [] if measured.empty else [_test_images(measured)]
-    seeds = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed})
+    seeds = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed} - {GIVEN_SEED})
     if seeds:
         facts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}")
     facts += [f"network {first['network']}, {first['colour']}, {first['precision']}"]

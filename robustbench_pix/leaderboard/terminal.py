@@ -95,8 +95,8 @@ def _table(rows: pd.DataFrame, measured: pd.DataFrame, attacks: list[str], layou
         table.add_column(name.removesuffix("_accuracy"), width=gap + NUMBER_WIDTHS[name], justify="right")
     for column in attacks:
         table.add_column(Text(cells.heading(column, layout.curve)), width=gap + layout.curve, justify="right")
-    ranked = rows[rows["rank"].notna()]
-    best = {name: cells.best(ranked[name]) for name in (*shown, *attacks)}
+    scored = rows[rows["score"].notna()]
+    best = {name: cells.best(scored[name]) for name in (*shown, *attacks)}
     for line in rows.to_dict("records"):
         row = {str(name): value for name, value in line.items()}
         numbers_of = [cells.number(row, name, best[name]) for name in shown]

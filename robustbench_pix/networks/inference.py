@@ -30,8 +30,26 @@ def for_inference(network: nn.Module) -> nn.Module:
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Lay the weights out with the channels last, where GPUs and most CPUs compute faster; images follow them."""
-    return network.to(memory_format=torch.channels_last)
+    """Lay the weights out with the channels last, where GPUs and most CPUs compute faster; images follow them.
+
+    A network of which nothing is known stays as it is: one that calls ``view`` on its maps would refuse.
+    """
+    return network if isinstance(network, AsItIs) else network.to(memory_format=torch.channels_last)
+
+
+class AsItIs(nn.Module):
+    """A network of which nothing is known but that it takes images (N, C, H, W) and returns logits (N, classes)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits, float32 (N, classes); the network is given its images in the usual layout."""
+        logits = self.network(images.contiguous())
+        if not isinstance(logits, Tensor):
+            raise TypeError(f"it returns a {type(logits).__name__} where a tensor of logits is expected")
+        return logits.float()
 
 
 class _Blocked(nn.Module):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, RETAINED_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK, KEY, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.statistics import sign_flip_p_value, student_interval, wilson_interval
+from robustbench_pix.runs.request import GIVEN_SEED
 
 BASELINE = "unregularized"
 
@@ -34,6 +35,7 @@ def build_leaderboard(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.Data
       the row. Where no seed does, clean accuracy and robustness are means over what there is, without intervals.
     - Gain: score minus that of ``unregularized``, over the seeds that entered both rows.
     - Rank: 1 + the number of recipes whose score minus this one's, paired by seed, has an interval wholly above 0.
+      Where others have a score, a row that shares no seed with any of them has no rank. Given models have no seed.
 
     Args:
         measurements: The columns ``MEASUREMENTS``.
@@ -97,11 +99,12 @@ def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int]
     if asked.status:
         return asked.status, asked.note
     if taken.empty:
-        return ("failed", asked.note) if asked.note else ("incomplete", "nothing measured yet")
-    notes = [asked.note] if asked.note else []
+        status, reason = ("failed", asked.note) if asked.note else ("incomplete", "nothing measured yet")
+        return status, "; ".join(filter(None, [asked.remark, reason]))
+    notes = [text for text in (asked.remark, asked.note) if text]
     there = set(zip(taken["attack"], taken["seed"], strict=True))
     gaps = {attack: [str(seed) for seed in seeds if (attack, seed) not in there] for attack in attacks}
-    missing = [f"{attack} ({_seeds(absent)})" for attack, absent in gaps.items() if absent]
+    missing = [f"{attack}{_seeds(absent)}" for attack, absent in gaps.items() if absent]
     notes += [f"missing: {', '.join(missing)}"] if missing else []
     for attack in attacks:
         flags = _listed(taken.loc[taken["attack"] == attack, "flags"], separator="; ")
@@ -110,21 +113,24 @@ def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int]
 
 
 def _seeds(seeds: list[str]) -> str:
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(seeds)}"
+    if seeds == [str(GIVEN_SEED)]:
+        return ""
+    return f" (seed {seeds[0]})" if len(seeds) == 1 else f" (seeds {', '.join(seeds)})"
 
 
 def _block_rows(recipes: list[_Recipe]) -> list[dict[str, Any]]:
     """Return the rows of a block: by rank, then score, those without a score last."""
     baselines = [recipe for recipe in recipes if recipe.asked.recipe == BASELINE]
-    rows = []
+    rows, scored = [], [recipe for recipe in recipes if len(recipe.scores)]
     for recipe in recipes:
         row = _own_numbers(recipe)
         if recipe.asked.recipe != BASELINE and baselines:
             row |= _gain(recipe, baselines[0])
-        if len(recipe.scores):
+        paired = any(len(_paired(other, recipe)) for other in scored if other is not recipe)
+        if len(recipe.scores) and (paired or len(scored) == 1):
             row["rank"] = 1 + sum(student_interval(_paired(other, recipe))[0] > 0 for other in recipes)
         rows.append(row)
-    return sorted(rows, key=lambda row: (row["rank"], -row["score"]) if "rank" in row else (len(rows) + 1, 0.0))
+    return sorted(rows, key=lambda row: (row.get("rank", len(rows) + 1), -row["score"] if row["seeds"] else 0.0))
 
 
 def _own_numbers(recipe: _Recipe) -> dict[str, Any]:
@@ -146,7 +152,8 @@ def _own_numbers(recipe: _Recipe) -> dict[str, Any]:
         row["clean_low"], row["clean_high"] = student_interval(accuracies)
         row["score_low"], row["score_high"] = student_interval(recipe.scores.to_numpy())
     elif len(seeds) == 1:
-        row["interval"] = "Wilson for the clean accuracy, none for the rest: one seed"
+        what = "a given model" if seeds[0] == GIVEN_SEED else "one seed"
+        row["interval"] = f"Wilson for the clean accuracy, none for the rest: {what}"
         row["clean_low"], row["clean_high"] = wilson_interval(*clean.iloc[0].astype(int))
     return row
 
@@ -159,8 +166,8 @@ def _gain(recipe: _Recipe, baseline: _Recipe) -> dict[str, float]:
 
 
 def _paired(recipe: _Recipe, other: _Recipe) -> NDArray[np.float64]:
-    """Return the differences in score, recipe - other, over the seeds that both have."""
-    common = recipe.scores.index.intersection(other.scores.index)
+    """Return the differences in score, recipe - other, over the seeds that both have; a given model has none."""
+    common = recipe.scores.index.intersection(other.scores.index).difference([GIVEN_SEED])
     # Scores that are equal on paper differ by rounding; unanimous differences of 1e-17 would count as certain.
     return np.round((recipe.scores[common] - other.scores[common]).to_numpy(float), 12)
 

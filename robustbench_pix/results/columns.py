@@ -23,12 +23,14 @@ _BLOCK = (
     Column("colour", "text", "gray or rgb"),
     Column("network", "text", "The network that was trained"),
     Column("precision", "text", "Arithmetic of the training: float32, tf32 or bfloat16; attacks are judged in float32"),
-    Column("recipe", "text", "What was added to training"),
+    Column("recipe", "text", "What was added to training; of a given model, its name"),
 )
 
 MEASUREMENTS = (
     *_BLOCK,
-    Column("seed", "integer", "Seed of initialization, batches and pairs; equal seeds share them across recipes"),
+    Column(
+        "seed", "integer", "Seed of initialization, batches and pairs, shared across recipes; 2000000: a given model"
+    ),
     Column("attack", "text", "The attack"),
     Column("access", "text", "What the attacker sees: none, transfer, decisions, scores or gradients"),
     Column(
@@ -74,7 +76,7 @@ LEADERBOARD = (
     Column("status", "text", "complete; incomplete (some seeds or attacks are missing); failed; not run"),
     Column("note", "text", "The reason for a status, or what else a reader must know"),
     Column("seeds", "integer", "How many seeds entered the row"),
-    Column("seed_list", "text", "Which"),
+    Column("seed_list", "text", "Which; 2000000 stands for a given model"),
     Column("interval", "text", "How the 95% intervals were made"),
     Column("clean_accuracy", "number", "Accuracy without attack, mean over seeds"),
     Column("clean_low", "number", "Lower end of its 95% interval"),
@@ -99,7 +101,7 @@ DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""
 
 COSTS = (
-    Column("kind", "text", "train or attack"),
+    Column("kind", "text", "train, attack, or given: a model that was kept as it was"),
     Column("id", "text", "The run"),
     Column("what", "text", "Recipe, combination, seed and attack"),
     Column("seconds", "number", "Wall-clock time of the job; of models trained side by side, the share of each"),

@@ -29,6 +29,7 @@ ROWS = (
     Column("seed_list", "text", "The seeds asked for, with commas"),
     Column("status", "text", "not run, or empty"),
     Column("note", "text", "Why it was not run, or why something failed"),
+    Column("remark", "text", "What a reader must know of it anyway; for now, that it is a given model"),
 )
 """What a leaderboard is asked for: one row a recipe and block, measured or not."""
 

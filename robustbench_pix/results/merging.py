@@ -27,9 +27,20 @@ def asked_rows(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> pd.Data
             attacks=attacks,
             status=leaderboard["status"].where(leaderboard["status"] == "not run", ""),
             note=leaderboard["note"].where(unmeasured, ""),
+            remark=[_remark(text) for text in leaderboard["note"].where(~unmeasured, "")],
         ),
         ROWS,
     )
+
+
+def _remark(note: str) -> str:
+    """Return what a note says of a given model; it comes first, and all else in a note is found out anew.
+
+    >>> _remark("given: net.py:small, weights 01234567; boundary: not converged"), _remark("boundary: not converged")
+    ('given: net.py:small, weights 01234567', '')
+    """
+    first = note.partition("; ")[0]
+    return first if first.startswith("given: ") else ""
 
 
 def refuse_other_protocols(published: pd.DataFrame, new: pd.DataFrame, folder: Path) -> None:

@@ -107,7 +107,7 @@ def _work_of(identity: dict[str, Any], task: str) -> str:
 
 def _earlier_seconds(store: Store) -> dict[str, float]:
     found = {}
-    for path in sorted(store.root.glob("*-*/spec.json")):
+    for path in sorted(path for kind in ("train", "attack") for path in store.root.glob(f"{kind}-*/spec.json")):
         if store.damage(path.parent.name):
             continue
         spec = store.spec(path.parent.name)

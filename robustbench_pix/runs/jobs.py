@@ -12,7 +12,7 @@ from robustbench_pix.identity import digest
 
 @dataclass(frozen=True)
 class Job:
-    """One training or one attack.
+    """One training, one attack, or a given model to keep.
 
     Attributes:
         identity: everything that changes its numbers, as JSON values; no path, device, name or worker.
@@ -20,7 +20,7 @@ class Job:
         needs: names of the jobs that must be finished first.
     """
 
-    kind: Literal["train", "attack"]
+    kind: Literal["train", "attack", "given"]
     identity: dict[str, Any]
     context: dict[str, Any]
     needs: tuple[str, ...] = ()

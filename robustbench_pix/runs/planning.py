@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from torch import nn
+
 from robustbench_pix.attacks.base import FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.engines import ENGINES, engine_of
@@ -13,8 +15,9 @@ from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.identity import NUMERICS_VERSION, RECORD_VERSION, digest
 from robustbench_pix.regularizers.base import Regularizer
+from robustbench_pix.runs.given_model import find
 from robustbench_pix.runs.jobs import Job, data_context, load_regularization_images, place
-from robustbench_pix.runs.request import SOURCE_SEED, Combination, Request
+from robustbench_pix.runs.request import GIVEN_SEED, SOURCE_SEED, Combination, GivenModel, Request
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,18 @@ class Plan:
     rows: list[Row] = field(default_factory=list)
     local_code: bool = False
     """Whether a recipe or attack is defined in the running script, so that no other process can do its jobs."""
+    given: dict[str, nn.Module] = field(default_factory=dict)
+    """Given models by the names of their jobs, on the CPU, so that their weights are read once."""
 
     def add(self, job: Job) -> Job:
         """Add a job unless it is there already."""
         return self.jobs.setdefault(job.name, job)
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, device: str = "cpu") -> Plan:
     """Plan a request; everything that a user can get wrong is found here, before anything is trained.
+
+    ``device`` is where a given model is asked a few questions.
 
     Raises:
         UserError: a name is unknown, data is missing, a file is wrong.
@@ -71,6 +78,8 @@ def make_plan(request: Request) -> Plan:
         planner = _Planner(request, plan, task, combination, suite.protocol, specs, dependent)
         facts = planner.facts(suite.name, suite.version)
         plan.rows += [planner.row(recipe, facts) for recipe in recipes]
+        if request.given is not None:
+            plan.rows.append(planner.given_row(request.given, facts, device))
     return plan
 
 
@@ -133,13 +142,32 @@ class _Planner:
         if reason:
             return Row({**facts, "status": "not run", "note": reason, "recipe_hash": ""})
         facts |= {"status": "", "note": "", "recipe_hash": digest(regularization)}
-        cells = []
+        cells: list[Cell] = []
         for seed in self.request.seeds:
             model = self.plan.add(self._training(recipe, parameters, regularization, seed))
-            for spec in self.specs:
-                attack = self.plan.add(self._attack(recipe.name, spec, model, seed))
-                cells.append(Cell(seed, spec.name, model.name, attack.name))
+            cells += self._cells(recipe.name, model, seed)
         return Row(facts, tuple(cells))
+
+    def given_row(self, given: GivenModel, facts: dict[str, Any], device: str) -> Row:
+        """Return the row of somebody else's model with its cells planned."""
+        found = find(given, self.data, device)
+        identity = {"numerics": NUMERICS_VERSION, "kind": "given", **found.identity, "dataset": self.data.digest}
+        context = {
+            "title": f"keep {given.name} on {self.task.name}{self._size()}",
+            "reference": given.reference,
+            "folder": place(given.folder),
+            "data": self._data_context(),
+        }
+        model = self.plan.add(Job("given", identity, context))
+        self.plan.given[model.name] = found.network
+        self.plan.local_code |= given.reference.startswith("__main__:")
+        facts = {**facts, "recipe": given.name, "controls": "", "status": "", "note": "", "remark": found.remark}
+        return Row({**facts, "recipe_hash": model.id}, tuple(self._cells(given.name, model, GIVEN_SEED)))
+
+    def _cells(self, recipe: str, model: Job, seed: int) -> list[Cell]:
+        """Plan every attack on a model."""
+        attacks = [(spec.name, self.plan.add(self._attack(recipe, spec, model, seed))) for spec in self.specs]
+        return [Cell(seed, attack, model.name, job.name) for attack, job in attacks]
 
     def _regularization(
         self, recipe: RecipeSpec, parameters: dict[str, Any]
@@ -178,9 +206,8 @@ class _Planner:
         }
         name = recipe.name if recipe else "source model"
         on = str(self.combination) if regularization else self.task.name
-        size = "" if self.request.size == "full" else f", {self.request.size}"
         context = {
-            "title": f"train {name} on {on}{size}, seed {seed}",
+            "title": f"train {name} on {on}{self._size()}, seed {seed}",
             "task": self.task.name,
             "task_folder": place(self.task.folder),
             "recipe": name,
@@ -188,7 +215,7 @@ class _Planner:
             "parameters": parameters,
             "channels": self.data.train_images.shape[1],
             "classes": self.data.classes,
-            "data": data_context(self.task.dataset, self.task.folder, self.request.data_root, self.colour),
+            "data": self._data_context(),
             "images_data": self.images_context,
         }
         return Job("train", identity, context)
@@ -232,6 +259,12 @@ class _Planner:
             "parameters": spec.parameters,
             "evaluation": spec.evaluation.model_dump(),
         }
+
+    def _size(self) -> str:
+        return "" if self.request.size == "full" else f", {self.request.size}"
+
+    def _data_context(self) -> dict[str, Any]:
+        return data_context(self.task.dataset, self.task.folder, self.request.data_root, self.colour)
 
     def _images_context(self) -> dict[str, Any]:
         """Return where the regularization images are: those of a task of that name, or of a registered data set."""

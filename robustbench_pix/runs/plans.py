@@ -63,6 +63,12 @@ def saved_rows(store: Store) -> Rows:
     return list(merged.values())
 
 
+def block_rows(rows: Rows, store: Store) -> Rows:
+    """Return all saved rows of the blocks in which some rows stand."""
+    blocks = {_block(row) for row in rows}
+    return [row for row in saved_rows(store) if _block(row) in blocks]
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))

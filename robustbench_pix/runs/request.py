@@ -1,12 +1,13 @@
 """What a person asks for: recipes x combinations x seeds under a suite, checked before anything is loaded."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from robustbench_pix.catalogue.specs import Colour, Precision, TaskSpec
-from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.errors import UserError, nearest
 
 SOURCE_SEED = 1_000_000
@@ -14,6 +15,9 @@ SOURCE_SEED = 1_000_000
 
 LARGEST_SEED = 1_999_999
 """Far above any use, and far below what a table's whole numbers can hold."""
+
+GIVEN_SEED = 2_000_000
+"""Stands where a given model, which no seed made, would have its seed; it is paired with nothing."""
 
 DEFAULT_RECIPES = ("unregularized", "pixel", "thresholded", "neural")
 DEFAULT_COMBINATIONS = ("digits",)
@@ -33,6 +37,28 @@ class Combination:
 
 
 @dataclass(frozen=True)
+class GivenModel:
+    """Somebody else's model, to be attacked beside the trained ones.
+
+    Attributes:
+        name: of its row.
+        reference: ``package.module:function`` or ``file.py:function``.
+        folder: where a file lies and modules are looked for first, absolute.
+        weights: a file with its weights, or None where the function brings them.
+    """
+
+    name: str
+    reference: str
+    folder: Path
+    weights: Path | None
+
+    @property
+    def label(self) -> str:
+        """The reference for a table: a file without the folders above it."""
+        return self.reference.replace("\\", "/").rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class Request:
     """A checked request."""
 
@@ -45,12 +71,15 @@ class Request:
     colour: Colour | None
     precision: Precision
     data_root: Path
+    given: GivenModel | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what the command line refuses by itself."""
+        """Refuse what the command line refuses by itself, and a given model under the name of a recipe."""
         check_choice("precision", self.precision, get_args(Precision))
         if self.colour is not None:
             check_choice("colour", self.colour, get_args(Colour))
+        if self.given is not None and self.given.name in self.workspace.names(FOLDERS["recipe"]):
+            raise UserError(f"There is a recipe named {self.given.name!r}; give the model another --name.")
 
     def task_at_size(self, name: str) -> TaskSpec:
         """Return a task at the size asked for.
@@ -98,6 +127,64 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if SOURCE_SEED in seeds:
         raise UserError(f"Seed {SOURCE_SEED} belongs to the source models of transfer attacks and cannot be evaluated.")
     return seeds
+
+
+def request_of_given(
+    reference: str,
+    weights: str | Path | None,
+    name: str | None,
+    *,
+    workspace: Workspace,
+    suite: str,
+    task: str,
+    images: str | None,
+    size: str,
+    colour: Colour | None,
+    data_root: Path,
+) -> Request:
+    """Return the request that attacks a given model alone; see ``parse_given``.
+
+    Raises:
+        UserError: a name is unknown, a file is not there, or the reference is none.
+    """
+    request = Request(
+        workspace=workspace,
+        suite=workspace.suite(suite).name,
+        recipes=(),
+        combinations=(Combination(task, images or task),),
+        seeds=(GIVEN_SEED,),
+        size=size,
+        colour=colour,
+        precision="float32",
+        data_root=data_root,
+        given=parse_given(reference, weights, name),
+    )
+    request.task_at_size(task)
+    return request
+
+
+def parse_given(reference: str, weights: str | Path | None, name: str | None) -> GivenModel:
+    """Return the model that a reference names, seen from the current folder; nothing of it is imported.
+
+    Raises:
+        UserError: the reference is none, a file is not there, or the name cannot stand in a table.
+
+    >>> parse_given("torchvision.models:resnet18", None, None).name
+    'resnet18'
+    """
+    place, _, attribute = reference.rpartition(":")
+    if not place or not attribute.isidentifier():
+        raise UserError(f"--model {reference!r} must be package.module:function or file.py:function.")
+    folder = Path.cwd()
+    files = [folder / place] if place.endswith(".py") else []
+    files += [Path(weights).expanduser()] if weights is not None else []
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"There is no file {file}; it is looked for from the current folder.")
+    name = attribute if name is None else name
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(f"--name {name!r} must be made of letters, digits, dots, hyphens and underscores.")
+    return GivenModel(name, reference, folder, Path(weights).expanduser().absolute() if weights is not None else None)
 
 
 def parse_combination(text: str) -> Combination:

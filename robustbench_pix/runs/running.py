@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from robustbench_pix.devices import resolve_device, trainings_together, worker_devices
 from robustbench_pix.runs.executors import begin_server, inline, processes
+from robustbench_pix.runs.given_model import keep
 from robustbench_pix.runs.planning import make_plan
 from robustbench_pix.runs.plans import Rows, as_rows, save_plan
 from robustbench_pix.runs.request import Request, check_choice
@@ -34,7 +35,7 @@ def run_request(request: Request, means: Means, watcher: Watcher, *, report: Cal
     if means.executor == "processes":
         begin_server()
     device = resolve_device(means.device)
-    plan = make_plan(request)
+    plan = make_plan(request, device)
     store = Store(request.workspace.runs)
     try:
         store.root.mkdir(parents=True, exist_ok=True)
@@ -45,6 +46,11 @@ def run_request(request: Request, means: Means, watcher: Watcher, *, report: Cal
     jobs = missing_jobs(plan.jobs.values(), store, report=report)
     watcher.started(len(jobs), len(plan.jobs) - len(jobs))
     failed: dict[str, str] = {}
+    for job in [job for job in jobs if job.kind == "given"]:
+        keep(job, plan.given[job.name], store)
+        watcher.finished(job, None)
+        jobs.remove(job)
+    plan.given.clear()
     if jobs:
         devices = worker_devices(device, means.workers)
         in_here = means.executor == "inline" or plan.local_code

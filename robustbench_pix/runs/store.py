@@ -16,6 +16,7 @@ from robustbench_pix.errors import UserError
 
 SPEC = "spec.json"
 EXAMPLES = "examples.parquet"
+WEIGHTS = "weights.safetensors"
 PROGRESS = "progress"
 SCRATCH = ".scratch"
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR})

@@ -16,12 +16,12 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import build_network, features
 from robustbench_pix.randomness import global_streams
 from robustbench_pix.regularizers.base import Setting, build_regularizer
+from robustbench_pix.runs.given_model import rebuilt
 from robustbench_pix.runs.jobs import Job, load, load_regularization_images, optional_path
-from robustbench_pix.runs.store import SPEC, Store
+from robustbench_pix.runs.store import SPEC, WEIGHTS, Store
 from robustbench_pix.training.loop import training
 from robustbench_pix.training.resident import TrainingData
 
-WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
 
 
@@ -74,10 +74,10 @@ def network_of(identity: dict[str, Any], context: dict[str, Any]) -> nn.Module:
 
 
 def trained_network(store: Store, name: str) -> nn.Module:
-    """Return the trained network of a run, on the CPU, in eval mode.
+    """Return the trained or given network of a run, on the CPU, in eval mode.
 
     Raises:
-        UserError: the folder is damaged.
+        UserError: the folder is damaged, or the code of a given model is not what it was.
     """
     damage = store.damage(name)
     if damage:
@@ -85,6 +85,8 @@ def trained_network(store: Store, name: str) -> nn.Module:
             f"{store.folder(name)} is damaged ({damage}); run the same command again, and it is made again."
         )
     spec = store.spec(name)
+    if spec["identity"]["kind"] == "given":
+        return rebuilt(store.folder(name), spec)
     network = network_of(spec["identity"], spec["context"])
     network.load_state_dict(load_file(store.folder(name) / WEIGHTS))
     return network.eval()
@@ -100,7 +102,7 @@ def load_model(folder: str | Path) -> nn.Module:
     """
     folder = Path(folder)
     if not (folder / SPEC).is_file() or not (folder / WEIGHTS).is_file():
-        raise UserError(f"{folder} is no folder of a trained model; they are named runs/train-... in a workspace.")
+        raise UserError(f"{folder} is no folder of a trained model; they are named runs/train-... or runs/given-....")
     return trained_network(Store(folder.parent), folder.name)
 
 

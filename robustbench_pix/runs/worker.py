@@ -62,14 +62,26 @@ def execute(jobs: list[Job], store: Store, device: str) -> dict[str, str]:
 def _attempt(
     job: Job, store: Store, device: str, clock: "SharedClock", failed: dict[str, str]
 ) -> Generator[None, None, None]:
+    if store.has(job.name):
+        return
+    spec = described(job, device)
+    started = clock.now()
+    try:
+        with store.writing(job.name, spec) as scratch:
+            yield from _do(job, store, scratch, device)
+            spec["seconds"] = round(clock.now() - started, 3)
+    except JobFailedError as error:
+        failed[job.name] = str(error)
+
+
+def described(job: Job, device: str) -> dict[str, Any]:
+    """Return what spec.json says of a job that is done here; its seconds are still to be entered."""
     import torch
 
     from robustbench_pix import __version__
     from robustbench_pix.devices import device_name
 
-    if store.has(job.name):
-        return
-    spec: dict[str, Any] = {
+    return {
         "identity": job.identity,
         "context": job.context,
         "needs": job.needs,
@@ -78,13 +90,6 @@ def _attempt(
         "device": device_name(device),
         "processor": _processor(),
     }
-    started = clock.now()
-    try:
-        with store.writing(job.name, spec) as scratch:
-            yield from _do(job, store, scratch, device)
-            spec["seconds"] = round(clock.now() - started, 3)
-    except JobFailedError as error:
-        failed[job.name] = str(error)
 
 
 def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:

@@ -41,7 +41,8 @@ def brute_force(measured, asked):
             out |= dict(zip(("score_low", "score_high"), _interval(list(scores[name].values())), strict=True))
         found[name] = out
     for name, out in found.items():
-        if scores[name]:
+        met = [other for other in scores if other != name and set(scores[name]) & set(scores[other])]
+        if scores[name] and (met or not any(scores[other] for other in scores if other != name)):
             out["rank"] = 1 + sum(_interval(_differences(scores, other, name))[0] > 0 for other in scores)
         differences = _differences(scores, name, "unregularized")
         if name != "unregularized" and differences:
@@ -239,3 +240,44 @@ def test_repetitions_do_not_make_a_clean_accuracy_surer():
     once, often = (build_leaderboard(table, rows(seeds=(0,))) for table in (measured, repeated))
     columns = ["clean_accuracy", "clean_low", "clean_high"]
     pd.testing.assert_frame_equal(once[columns], often[columns])
+
+
+def given(recipe, place):
+    """Return measurements and the row of a given model, whose curves are those of one of the recipes."""
+    curves = measurements(recipes=RECIPES[:3], seeds=(2_000_000,))
+    asked = rows(recipes=(recipe,), seeds=(2_000_000,)).assign(remark=f"given: net.py:{recipe}, weights 01234567")
+    return curves[curves["recipe"] == RECIPES[place]].assign(recipe=recipe), asked
+
+
+def test_given_models_are_paired_with_nothing_and_have_no_rank():
+    trained, asked = measurements(), rows()
+    (best, of_best), (same, of_same) = given("best", 2), given("same", 2)
+    board = build_leaderboard(pd.concat([trained, best, same]), pd.concat([asked, of_best, of_same]))
+    ours = board.set_index("recipe").loc[["best", "same"]]
+    assert ours["score"].notna().all()
+    assert ours[["rank", "gain", "gain_low", "p_value", "score_low"]].isna().all(axis=None)
+    assert ours["clean_low"].notna().all()
+    assert ours["note"].tolist() == [f"given: net.py:{name}, weights 01234567" for name in ("best", "same")]
+    assert ours["interval"].tolist() == ["Wilson for the clean accuracy, none for the rest: a given model"] * 2
+    alone = build_leaderboard(trained, asked)
+    others = board[~board["recipe"].isin(["best", "same"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, alone)
+    assert board["recipe"].tolist()[-3:] == ["best", "same", "neural"]
+
+
+def test_a_given_model_tells_what_is_missing_or_failed():
+    measured, asked = given("theirs", 1)
+    said = build_leaderboard(measured[measured["attack"] != "boundary"], asked).iloc[0]
+    assert said["note"] == "given: net.py:theirs, weights 01234567; missing: boundary"
+    nothing = build_leaderboard(measured.iloc[:0], asked).iloc[0]
+    assert (nothing["status"], nothing["note"].partition("; ")[2]) == ("incomplete", "nothing measured yet")
+    failed = build_leaderboard(measured.iloc[:0], asked.assign(note="it broke")).iloc[0]
+    assert (failed["status"], failed["note"].partition("; ")[2]) == ("failed", "it broke")
+
+
+def test_rows_that_share_no_seed_have_no_rank():
+    parts = [measurements(recipes=(name,), seeds=seeds) for name, seeds in (("pixel", (0, 1)), ("thresholded", (2, 3)))]
+    asked = [rows(recipes=(name,), seeds=seeds) for name, seeds in (("pixel", (0, 1)), ("thresholded", (2, 3)))]
+    assert build_leaderboard(pd.concat(parts), pd.concat(asked))["rank"].isna().all()
+    alone = build_leaderboard(parts[0], pd.concat([asked[0], rows(recipes=("neural",))]))
+    assert alone["rank"].tolist() == [1, pd.NA]
