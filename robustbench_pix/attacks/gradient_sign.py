@@ -14,7 +14,7 @@ from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, 
 class FastGradientSign(FixedStrengthAttack):
     """x + epsilon sign(dL/dx), L the cross-entropy of the label in eval mode, clamped to [0, 1].
 
-    With access ``transfer`` the gradient is that of the unregularized source model, and its signs, one byte each, are
+    With access ``transfer`` the gradient is that of the source model, and its signs, one byte each, are
     kept for the models attacked next.
     """
 
