@@ -10,6 +10,7 @@ from robustbench_pix.cli.board import leaderboard, publish
 from robustbench_pix.cli.listings import attacks, models, suites, tasks
 from robustbench_pix.cli.run import run
 from robustbench_pix.cli.show import show
+from robustbench_pix.cli.transfer import transfer
 from robustbench_pix.cli.upkeep import clean, doctor, init
 from robustbench_pix.errors import UserError, nearest
 
@@ -56,6 +57,7 @@ def main() -> None:
 COMMANDS = (
     run,
     leaderboard,
+    transfer,
     publish,
     show,
     models,

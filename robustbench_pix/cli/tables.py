@@ -84,7 +84,7 @@ def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tu
 def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str) -> None:
     """Write a leaderboard to standard output."""
     if style == "table":
-        console = Console() if sys.stdout.isatty() else Console(width=_piped_width())
+        console = console_of_output()
         console.print(render(leaderboard, measurements, console_width=console.width))
     else:
         _write(leaderboard, leaderboard_columns(leaderboard.columns), style)
@@ -137,7 +137,8 @@ def _combinations(table: pd.DataFrame) -> "pd.Series[str]":
     return table["task"] + ":" + table["images"]
 
 
-def _piped_width() -> int:
+def console_of_output() -> Console:
+    """Return the console that writes to standard output; one that is no terminal is as wide as ``COLUMNS`` says."""
     import shutil
 
-    return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
+    return Console(width=None if sys.stdout.isatty() else shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)

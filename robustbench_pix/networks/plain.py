@@ -3,6 +3,7 @@
 It takes images in [0, 1], shape (N, C, H, W), of 4 pixels and more, and scales them itself.
 """
 
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -31,8 +32,7 @@ class Plain(nn.Module):
         self.scale, self.shift = scale, shift
         widths = [channels, *(width * 2**stage for stage in range(STAGES))]
         self.stages = nn.ModuleList(
-            nn.Sequential(*_convolved(before, wide), *_convolved(wide, wide))
-            for before, wide in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(*_convolved(before, wide), *_convolved(wide, wide)) for before, wide in pairwise(widths)
         )
         self.linear = nn.Linear(widths[-1], classes)
 
