@@ -41,8 +41,8 @@ class Target:
 
     Attributes:
         oracle: the attacked model as far as ``access`` shows it; None for access ``none`` and ``transfer``.
-        source: the unregularized source model with its gradients, for access ``transfer``; else None. Its queries are
-            not counted.
+        source: the source model with its gradients, or the mean of several, for access ``transfer``; else None. Its
+            queries are not counted.
         classes: how many there are.
         norm: ``l2`` or ``linf``, the distance to make small.
         clamp: ``unit``: images stay in [0, 1]; ``image``: noise stays in each image's own range (protocol paper).

@@ -15,8 +15,8 @@ from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, 
 class FastGradientSign(FixedStrengthAttack):
     """x + epsilon sign(g) for linf, x + epsilon g / ||g|| for l2, clamped to [0, 1].
 
-    g is the gradient of the label's cross-entropy in eval mode. With access ``transfer`` it is that of the
-    unregularized source model, and its signs, one byte each, or unit vectors are kept for the models attacked next.
+    g is the gradient of the label's cross-entropy in eval mode. With access ``transfer`` it is that of the source
+    model, and its signs, one byte each, or unit vectors are kept for the models attacked next.
     With ``gradients`` each strength is an attack of its own and asks once.
     """
 

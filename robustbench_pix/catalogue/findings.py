@@ -1,7 +1,7 @@
 """What is wrong with a catalogue file: every wrong field at once, each with its place, what was given, or a hint."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -76,5 +76,5 @@ def json_values(parameters: dict[str, Any]) -> dict[str, Any]:
 def _fields(model: Any, place: tuple[int | str, ...]) -> list[str]:
     """Return the names of the fields at a place of a specification."""
     for part in place:
-        model = model.model_fields[part].annotation
+        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
     return list(model.model_fields)

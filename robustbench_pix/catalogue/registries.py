@@ -64,5 +64,6 @@ networks = Registry(
         "resnet18": "robustbench_pix.networks.resnet:resnet18",
         "resnet34": "robustbench_pix.networks.resnet:resnet34",
         "small": "robustbench_pix.networks.resnet:small",
+        "plain": "robustbench_pix.networks.plain:Plain",
     },
 )

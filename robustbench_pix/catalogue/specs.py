@@ -232,16 +232,43 @@ class EvaluationSpec(Spec):
     budget: PositiveInt | None = None
 
 
+class SourceSpec(Spec):
+    """A model whose gradients a transfer attack takes: what it was trained with, on the combination of the victims.
+
+    ``network``: another than the task's; the task's network parameters hold for it where it takes them, and
+    ``network_parameters`` above all. ``seed`` counts source models from 0; no victim ever has the seed of one.
+    """
+
+    recipe: str = "unregularized"
+    network: str | None = None
+    network_parameters: Parameters = {}
+    seed: int = Field(default=0, ge=0, lt=1_000_000)
+
+
 class AttackSpec(CatalogueSpec):
-    """A way to perturb images, the access it needs, and its strengths for each task."""
+    """A way to perturb images, the access it needs, and its strengths for each task.
+
+    ``sources``: of a transfer attack; the gradient is that of the mean of their logits. Where absent, one unregularized
+    model of the task's own network.
+    """
 
     attack: str
     access: Access
+    sources: tuple[SourceSpec, ...] = ()
     strength: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     strengths: dict[str, Strengths] = {}
     parameters: Parameters = {}
     evaluation: EvaluationSpec = EvaluationSpec()
     sizes: dict[str, dict[str, Any]] = {}
+
+    @field_validator("sources")
+    @classmethod
+    def _of_transfer(cls, sources: tuple[SourceSpec, ...], info: ValidationInfo) -> tuple[SourceSpec, ...]:
+        if sources and info.data.get("access", "transfer") != "transfer":
+            raise ValueError('belong to access = "transfer", and to no other')
+        if any(source in sources[:place] for place, source in enumerate(sources)):
+            raise ValueError("names a model twice")
+        return sources
 
     @field_validator("sizes")
     @classmethod

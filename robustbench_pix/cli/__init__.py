@@ -12,6 +12,7 @@ from robustbench_pix.cli.listings import attacks, models, suites, tasks
 from robustbench_pix.cli.queries import queries
 from robustbench_pix.cli.run import run
 from robustbench_pix.cli.show import show
+from robustbench_pix.cli.transfer import transfer
 from robustbench_pix.cli.upkeep import clean, doctor, init
 from robustbench_pix.errors import UserError, nearest
 
@@ -60,6 +61,7 @@ COMMANDS = (
     evaluate,
     leaderboard,
     queries,
+    transfer,
     publish,
     show,
     models,

@@ -1,7 +1,8 @@
 """What ``rbp run`` and ``rbp evaluate`` do once their arguments are checked; kept apart because it imports torch."""
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import rich_click as click
 from rich.console import Console
@@ -20,16 +21,22 @@ def run_and_show(request: Request, means: Means, style: str) -> bool:
     A given model is shown among all rows of its block.
     """
     store = Store(request.workspace.runs)
-    console = Console(stderr=True)
-    bars = BarWatcher(console, store) if console.is_terminal else None
-    watcher = bars or LineWatcher()
-    try:
-        with bars or nullcontext():
-            rows = run_request(request, means, watcher, report=watcher.say)
-    except KeyboardInterrupt:
-        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
-        sys.exit(130)
+    with watched(store) as watcher:
+        rows = run_request(request, means, watcher, report=watcher.say)
     leaderboard, measurements = built(block_rows(rows, store) if request.given else rows, store)
     show_board(leaderboard, measurements, style)
     asked = leaderboard[leaderboard["recipe"] == request.given.name] if request.given else leaderboard
     return bool(asked["status"].isin(["complete", "not run"]).all())
+
+
+@contextmanager
+def watched(store: Store) -> Iterator[BarWatcher | LineWatcher]:
+    """Give what tells a person how jobs go; Ctrl-C ends the process and says how to go on."""
+    console = Console(stderr=True)
+    bars = BarWatcher(console, store) if console.is_terminal else None
+    try:
+        with bars or nullcontext():
+            yield bars or LineWatcher()
+    except KeyboardInterrupt:
+        click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+        sys.exit(130)

@@ -70,6 +70,8 @@ def _rows(kind: str, fields: dict[str, Any], prefix: str = "") -> list[dict[str,
     for field, value in fields.items():
         if isinstance(value, dict):
             rows += _rows(kind, value, f"{prefix}{field}.")
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            rows += _rows(kind, {str(place): table for place, table in enumerate(value, start=1)}, f"{prefix}{field}.")
         else:
             rows.append({"kind": kind, "field": f"{prefix}{field}", "value": value})
     return rows

@@ -86,7 +86,7 @@ def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tu
 def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str) -> None:
     """Write a leaderboard to standard output."""
     if style == "table":
-        console = _console()
+        console = console_of_output()
         console.print(render(leaderboard, measurements, console_width=console.width))
     else:
         _write(leaderboard, leaderboard_columns(leaderboard.columns), style)
@@ -118,14 +118,10 @@ def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[st
             f"No decision or score attack was run in {workspace.runs} for that; begin with rbp run --suite decision."
         )
     if style == "table":
-        console = _console()
+        console = console_of_output()
         console.print(render_queries(table, console.width))
     else:
         _write(table, QUERIES, style)
-
-
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=_piped_width())
 
 
 def publish_runs(workspace: Workspace) -> list[Path]:
@@ -166,7 +162,8 @@ def _combinations(table: pd.DataFrame) -> "pd.Series[str]":
     return table["task"] + ":" + table["images"]
 
 
-def _piped_width() -> int:
+def console_of_output() -> Console:
+    """Return the console that writes to standard output; one that is no terminal is as wide as ``COLUMNS`` says."""
     import shutil
 
-    return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
+    return Console(width=None if sys.stdout.isatty() else shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)

@@ -10,6 +10,7 @@ from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.errors import UserError
 from robustbench_pix.evaluation.batch import Case
 from robustbench_pix.evaluation.evaluate import evaluate
+from robustbench_pix.networks.ensemble import ensemble
 from robustbench_pix.networks.inference import channels_last, for_inference
 from robustbench_pix.runs.jobs import Job, load
 from robustbench_pix.runs.store import EXAMPLES, Store
@@ -17,6 +18,9 @@ from robustbench_pix.runs.training_job import trained_network
 
 SOURCE_MEMORY_BYTES = 2**27
 """The signs of 10,000 images of 32x32 pixels in colour take 31 MB."""
+
+SOURCES_IN_MEMORY = 3
+"""As many as the suite ``transfer`` takes turns with: the same network, another one, an ensemble."""
 
 
 def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
@@ -27,7 +31,7 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
     limit = job.identity["test_images"]
     wanted = job.identity["attack"]
     images = data.test_images[:limit].to(device).float() / 255
-    trained, *source = (trained_network(store, name).to(device) for name in job.needs)
+    trained, *sources = (trained_network(store, name).to(device) for name in job.needs)
     evaluation = EvaluationSpec(**wanted["evaluation"])
     case = Case(
         task=job.identity["task"],
@@ -40,23 +44,23 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
     )
     examples = evaluate(
         channels_last(trained) if wanted["access"] == "gradients" else for_inference(trained),
-        channels_last(source[0]) if source else None,
+        ensemble([channels_last(source) for source in sources]) if sources else None,
         build_attack(attack_spec(job)),
         images,
         data.test_labels[:limit].to(device),
         case,
         device=device,
-        source_memory=_source_memory(job.needs[1]) if source else None,
+        source_memory=_source_memory(job.needs[1:]) if sources else None,
         progress=progress,
     )
     examples.to_parquet(scratch / EXAMPLES, index=False, compression="zstd")
 
 
-@lru_cache(maxsize=1)
-def _source_memory(source: str) -> Memory:
-    """Return what this process keeps of a source model, named by its run; of the last one only.
+@lru_cache(maxsize=SOURCES_IN_MEMORY)
+def _source_memory(sources: tuple[str, ...]) -> Memory:
+    """Return what this process keeps of source models that are used together, named by their runs.
 
-    The name is a hash of the weights' origin and of the data set, so nothing else goes by it.
+    The names are hashes of the weights' origin and of the data set, so nothing else goes by them.
     """
     return Memory(SOURCE_MEMORY_BYTES)
 

@@ -47,7 +47,7 @@ def estimate(request: Request, means: Means) -> list[dict[str, Any]]:
     """
     device = resolve_device(means.device)
     workers = worker_devices(device, means.workers)
-    plan, store = make_plan(request), Store(request.workspace.runs)
+    plan, store = make_plan(request, device), Store(request.workspace.runs)
     known = _earlier_seconds(store)
     trial = cache(lambda key: _trial(trainings[key], workers[0]))
     trainings: dict[str, Job] = {}

@@ -5,8 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from robustbench_pix.catalogue.registries import datasets
+from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.data.preparation import regularization_images
+from robustbench_pix.errors import unknown
 from robustbench_pix.identity import digest
 
 
@@ -44,6 +47,21 @@ class Job:
 def data_context(reference: str, folder: Path | None, root: Path, colour: str) -> dict[str, Any]:
     """Return what ``load`` needs to find a data set again in another process."""
     return {"reference": reference, "folder": place(folder), "root": place(root), "colour": colour}
+
+
+def images_context(name: str, workspace: Workspace, root: Path, colour: str) -> dict[str, Any]:
+    """Return what ``load`` needs to find regularization images: those of a task of that name, or of a data set.
+
+    Raises:
+        UserError: there is no such task and no such data set.
+    """
+    tasks = workspace.names(FOLDERS["task"])
+    if name in tasks:
+        task = workspace.task(name)
+        return data_context(task.dataset, task.folder, root, colour)
+    if name in datasets.names():
+        return data_context(name, None, root, colour)
+    raise unknown("set of images", name, {*tasks, *datasets.names()})
 
 
 def load(context: dict[str, Any]) -> ImageData:

@@ -1,7 +1,9 @@
 """From a request to jobs with content addresses, and to the rows of the board that they fill."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,13 +12,15 @@ from robustbench_pix.attacks.base import FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.engines import ENGINES, engine_of
 from robustbench_pix.catalogue.registries import attacks, datasets, networks, regularizers
-from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, TaskSpec
+from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, SuiteSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
-from robustbench_pix.errors import UserError, unknown
+from robustbench_pix.errors import UserError
 from robustbench_pix.identity import NUMERICS_VERSION, RECORD_VERSION, digest
 from robustbench_pix.regularizers.base import Regularizer
+from robustbench_pix.runs import architecture
+from robustbench_pix.runs.architecture import Architecture
 from robustbench_pix.runs.given_model import find
-from robustbench_pix.runs.jobs import Job, data_context, load_regularization_images, place
+from robustbench_pix.runs.jobs import Job, data_context, images_context, load_regularization_images, place
 from robustbench_pix.runs.request import GIVEN_SEED, SOURCE_SEED, Combination, GivenModel, Request
 
 
@@ -54,7 +58,7 @@ class Plan:
         return self.jobs.setdefault(job.name, job)
 
 
-def make_plan(request: Request, device: str = "cpu") -> Plan:
+def make_plan(request: Request, device: str) -> Plan:
     """Plan a request; everything that a user can get wrong is found here, before anything is trained.
 
     ``device`` is where a given model is asked a few questions.
@@ -62,10 +66,19 @@ def make_plan(request: Request, device: str = "cpu") -> Plan:
     Raises:
         UserError: a name is unknown, data is missing, a file is wrong.
     """
-    plan = Plan()
     suite = request.workspace.suite(request.suite)
+    return plan_attacks(request, suite, [request.workspace.attack(name) for name in suite.attacks], device)
+
+
+def plan_attacks(request: Request, suite: SuiteSpec, entries: Sequence[AttackSpec], device: str) -> Plan:
+    """Plan a request with these entries as its suite, whatever the catalogue says of them.
+
+    Raises:
+        UserError: as ``make_plan``.
+    """
+    plan = Plan()
     recipes = [request.workspace.recipe(name) for name in request.recipes]
-    specs = [request.workspace.attack(name).at_size(request.size) for name in suite.attacks]
+    specs = [entry.at_size(request.size) for entry in entries]
     built = [build_attack(spec) for spec in specs]
     for combination in request.combinations:
         task = request.task_at_size(combination.task)
@@ -102,17 +115,14 @@ class _Planner:
         self.data = load_dataset(task.dataset, task.folder, root=request.data_root, colour=self.colour)
         if self.data.train_labels is None or self.data.test_images is None:
             raise UserError(f"The data set {task.dataset!r} of the task {task.name} has no labels or no test images.")
-        self.task_identity = {
-            "dataset": self.data.digest,
-            "network": task.network,
-            "network_source": networks.source(task.network, task.folder),
-            "network_parameters": task.network_parameters,
-            "training": task.training.model_dump(exclude={"test_images", "regularization_images"}),
-            "colour": self.colour,
+        self.own = architecture.of_task(task)
+        plan.local_code |= datasets.portable(task.dataset) is None
+        self.images_context = {
+            **images_context(combination.images, request.workspace, request.data_root, self.colour),
+            "count": task.training.regularization_images,
         }
-        plan.local_code |= None in (networks.portable(task.network), datasets.portable(task.dataset))
-        self.images_context = self._images_context()
         self.images_digest: str | None = None
+        self.sources = {spec.name: self._sources(spec) for spec in specs if spec.access == "transfer"}
 
     def facts(self, suite: str, suite_version: int) -> dict[str, Any]:
         """Return the facts that all rows of this combination share."""
@@ -130,7 +140,7 @@ class _Planner:
             "precision": self.request.precision,
             "attacks": ",".join(spec.name for spec in self.specs),
             "seed_list": ",".join(map(str, self.request.seeds)),
-            "task_hash": digest([NUMERICS_VERSION, self.task_identity]),
+            "task_hash": digest([NUMERICS_VERSION, self._task_identity(self.own)]),
             "suite_hash": suite_hash,
         }
 
@@ -144,7 +154,7 @@ class _Planner:
         facts |= {"status": "", "note": "", "recipe_hash": digest(regularization)}
         cells: list[Cell] = []
         for seed in self.request.seeds:
-            model = self.plan.add(self._training(recipe, parameters, regularization, seed))
+            model = self.plan.add(self._training(recipe, parameters, regularization, seed, self.own))
             cells += self._cells(recipe.name, model, seed)
         return Row(facts, tuple(cells))
 
@@ -195,21 +205,59 @@ class _Planner:
             "images": self._digest_of_images(),
         }, None
 
-    def _training(self, recipe: RecipeSpec | None, parameters: dict[str, Any], regularization: Any, seed: int) -> Job:
+    def _sources(self, spec: AttackSpec) -> list[Job]:
+        """Return the trainings of the models whose gradients a transfer attack takes.
+
+        Raises:
+            UserError: there is no such recipe or network, or a recipe cannot run.
+        """
+        try:
+            return [self._source(source, spec.folder) for source in spec.sources or (SourceSpec(),)]
+        except UserError as error:
+            raise UserError(f"A source model of {spec.name} is in the way: {error}") from error
+
+    def _source(self, source: SourceSpec, folder: Path) -> Job:
+        recipe = self.request.workspace.recipe(source.recipe)
+        parameters = recipe.resolved_parameters(self.task.name, self.combination.images)
+        regularization, reason = self._regularization(recipe, parameters)
+        if reason:
+            raise UserError(f"The recipe {recipe.name} cannot run: it {reason}.")
+        network = architecture.of_source(source, self.task, folder)
+        trained_with = recipe if regularization else None
+        return self._training(trained_with, parameters, regularization, SOURCE_SEED + source.seed, network)
+
+    def _task_identity(self, network: Architecture) -> dict[str, Any]:
+        self.plan.local_code |= networks.portable(network.reference) is None
+        return {
+            "dataset": self.data.digest,
+            **network.identity,
+            "training": self.task.training.model_dump(exclude={"test_images", "regularization_images"}),
+            "colour": self.colour,
+        }
+
+    def _training(
+        self,
+        recipe: RecipeSpec | None,
+        parameters: dict[str, Any],
+        regularization: dict[str, Any] | None,
+        seed: int,
+        network: Architecture,
+    ) -> Job:
         identity = {
             "numerics": NUMERICS_VERSION,
             "kind": "train",
-            "task": self.task_identity,
+            "task": self._task_identity(network),
             "seed": seed,
             "precision": self.request.precision,
             "regularization": regularization,
         }
         name = recipe.name if recipe else "source model"
+        other = "" if network.reference == self.own.reference else f" ({network.reference})"
         on = str(self.combination) if regularization else self.task.name
         context = {
-            "title": f"train {name} on {on}{self._size()}, seed {seed}",
+            "title": f"train {name}{other} on {on}{self._size()}, seed {seed}",
             "task": self.task.name,
-            "task_folder": place(self.task.folder),
+            "task_folder": place(network.folder),
             "recipe": name,
             "recipe_folder": place(recipe.folder) if recipe else None,
             "parameters": parameters,
@@ -221,9 +269,7 @@ class _Planner:
         return Job("train", identity, context)
 
     def _attack(self, recipe: str, spec: AttackSpec, model: Job, seed: int) -> Job:
-        needs = [model]
-        if spec.access == "transfer":
-            needs.append(self.plan.add(self._training(None, {}, None, SOURCE_SEED)))
+        needs = [model, *map(self.plan.add, self.sources.get(spec.name, ()))]
         identity = {
             "numerics": NUMERICS_VERSION,
             "record": RECORD_VERSION,
@@ -249,6 +295,7 @@ class _Planner:
         engine = engine_of(spec.attack)
         reference = spec.attack if engine else attacks.portable(spec.attack)
         self.plan.local_code |= reference is None
+        stated = spec.sources not in ((), (SourceSpec(),))
         return {
             "attack": reference or spec.attack,
             "source": None if engine else attacks.source(spec.attack, spec.folder),
@@ -258,6 +305,7 @@ class _Planner:
             "strengths": list(spec.strengths_for(self.task.name)),
             "parameters": spec.parameters,
             "evaluation": spec.evaluation.model_dump(),
+            **({"sources": [job.id for job in self.sources[spec.name]]} if stated else {}),
         }
 
     def _size(self) -> str:
@@ -265,18 +313,6 @@ class _Planner:
 
     def _data_context(self) -> dict[str, Any]:
         return data_context(self.task.dataset, self.task.folder, self.request.data_root, self.colour)
-
-    def _images_context(self) -> dict[str, Any]:
-        """Return where the regularization images are: those of a task of that name, or of a registered data set."""
-        name, count = self.combination.images, self.task.training.regularization_images
-        root = self.request.data_root
-        if name in self.request.workspace.names("models/tasks"):
-            of = self.request.workspace.task(name)
-            return {**data_context(of.dataset, of.folder, root, self.colour), "count": count}
-        if name in datasets.names():
-            return {**data_context(name, None, root, self.colour), "count": count}
-        known = {*self.request.workspace.names("models/tasks"), *datasets.names()}
-        raise unknown("set of images", name, known)
 
     def _images(self) -> Any:
         return load_regularization_images(self.images_context)

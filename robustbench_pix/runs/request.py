@@ -11,10 +11,7 @@ from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.errors import UserError, nearest
 
 SOURCE_SEED = 1_000_000
-"""Seed of the unregularized source model of transfer attacks; it may not be evaluated."""
-
-LARGEST_SEED = 1_999_999
-"""Far above any use, and far below what a table's whole numbers can hold."""
+"""Seed of the first source model of transfer attacks; from here on no seed may be evaluated."""
 
 GIVEN_SEED = 2_000_000
 """Stands where a given model, which no seed made, would have its seed; it is paired with nothing."""
@@ -110,7 +107,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Return the seeds that a text states: ``3`` means 0, 1, 2; ``4,5`` means those.
 
     Raises:
-        UserError: it is neither, names a seed twice, or names that of the source models.
+        UserError: it is neither, names a seed twice, or names one of the source models.
 
     >>> parse_seeds("3"), parse_seeds("5,4"), parse_seeds("4,")
     ((0, 1, 2), (4, 5), (4,))
@@ -119,13 +116,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if not parts or not all(part.isdecimal() for part in parts):
         raise UserError(f"--seeds {text!r} is neither a count such as 3 nor a list such as 0,1,2 (or 4, for one seed).")
     numbers = sorted(int(part) for part in parts)
-    if numbers[-1] > LARGEST_SEED:
-        raise UserError(f"--seeds {text!r} goes beyond {LARGEST_SEED}; give smaller seeds.")
+    if numbers[-1] >= SOURCE_SEED:
+        raise UserError(
+            f"Seed {numbers[-1]} belongs to the source models of transfer attacks, as all from {SOURCE_SEED} on, and "
+            "cannot be evaluated; give smaller seeds."
+        )
     seeds = tuple(numbers) if "," in text else tuple(range(numbers[0]))
     if not seeds or len(set(seeds)) != len(seeds):
         raise UserError(f"--seeds {text!r} must name at least one seed, and none twice.")
-    if SOURCE_SEED in seeds:
-        raise UserError(f"Seed {SOURCE_SEED} belongs to the source models of transfer attacks and cannot be evaluated.")
     return seeds
 
 

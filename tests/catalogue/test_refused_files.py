@@ -197,6 +197,22 @@ REFUSED = {
             ["sizes.small.imags: there is no such field (did you mean images?)"],
         ),
         (
+            ATTACK,
+            "strength =",
+            "sources = [{}]\nstrength =",
+            ['sources: belong to access = "transfer", and to no other'],
+        ),
+        *(
+            (ATTACK.replace('"none"', '"transfer"'), "strength =", f"sources = {stated}\nstrength =", [said])
+            for stated, said in (
+                ("[{ netwrk = 1 }]", "sources.0.netwrk: there is no such field (did you mean network?)"),
+                ("[{ seed = 1 }, { seed = -1 }]", "sources.1.seed: Input should be greater than or equal to 0"),
+                ("[{ seed = 1000000 }]", "sources.0.seed: Input should be less than 1000000 (got 1000000)"),
+                ("[{ seed = 0 }, {}]", "sources: names a model twice"),
+                ("3", "sources: Input should be a valid tuple (got 3)"),
+            )
+        ),
+        (
             ATTACK + "[parameters]\nsteps = nan\n",
             "",
             "",

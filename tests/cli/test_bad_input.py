@@ -44,6 +44,12 @@ def _nothing_is_trained(workspace):
         ("run --seeds 0", "--seeds '0' must name at least one seed"),
         ("run --seeds 4,4", "--seeds '4,4' must name at least one seed, and none twice"),
         ("run --seeds 1000000,", "Seed 1000000 belongs to the source models of transfer attacks"),
+        ("run --seeds 3,1000007", "Seed 1000007 belongs to the source models of transfer attacks, as all from 1000000"),
+        ("run --seeds 99999999999999999999", "Seed 99999999999999999999 belongs to the source models"),
+        ("transfer --attack gaussian", 'access is "none"; only an attack with access "transfer" has sources.'),
+        ("transfer --on tiny --source-recipe pixl", "no recipe named 'pixl'. Did you mean pixel?"),
+        ("transfer --on tiny --source-recipe neural", "The recipe neural cannot run: it needs neural responses"),
+        ("transfer --on tiny --source-network smal", "no network named 'smal'. Did you mean small?"),
         (
             "show thresold",
             "named 'thresold'. Did you mean thresholded? (rbp models, attacks, suites and tasks list them.)",

@@ -57,7 +57,7 @@ def test_every_format_says_the_same(rbp, command):
     assert len(lines) == len(rows)
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 119, 120, 140, 200])
+@pytest.mark.parametrize("width", [64, 80, 100, 119, 120, 140, 200])
 @pytest.mark.parametrize("command", LISTINGS)
 def test_tables_fit_and_names_stay_whole(workspace, rbp, monkeypatch, command, width):
     monkeypatch.setenv("COLUMNS", str(width))

@@ -1,14 +1,16 @@
 import robustbench_pix as rbp
 from robustbench_pix.attacks import gradient_sign
-from robustbench_pix.runs.attack_job import _source_memory
+from robustbench_pix.runs.attack_job import SOURCES_IN_MEMORY, _source_memory
 from tests.workspaces import tiny_workspace
 
 
-def test_a_source_keeps_its_memory_until_the_next():
-    first = _source_memory("train-1")
-    assert _source_memory("train-1") is first
-    assert _source_memory("train-2") is not first
-    assert _source_memory("train-1") is not first, "only the last is kept"
+def test_sources_keep_their_memory_until_others_come():
+    first, *others = [_source_memory(sources) for sources in (("train-1",), ("train-2",), ("train-1", "train-2"))]
+    assert _source_memory(("train-1",)) is first
+    assert all(other is not first for other in others)
+    for name in range(SOURCES_IN_MEMORY):
+        _source_memory((f"train-{name}-of-others",))
+    assert _source_memory(("train-1",)) is not first, "only the last few are kept"
 
 
 def test_a_run_takes_the_sources_gradient_once(tmp_path, monkeypatch):
