@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from robustbench_pix.attacks.base import FixedStrengthAttack
+from robustbench_pix.attacks.base import Attack, FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.engines import ENGINES, engine_of
 from robustbench_pix.catalogue.registries import attacks, datasets, networks, regularizers
@@ -13,7 +14,7 @@ from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.identity import NUMERICS_VERSION, digest
 from robustbench_pix.regularizers.base import Regularizer
-from robustbench_pix.runs.jobs import Job, data_context, load_regularization_images, place
+from robustbench_pix.runs.jobs import Job, data_context, file_identity, load_regularization_images, place
 from robustbench_pix.runs.request import SOURCE_SEED, Combination, Request
 
 
@@ -68,7 +69,7 @@ def make_plan(request: Request) -> Plan:
                     f"{spec.path}: strengths has neither {task.name} nor default; state the strengths to use."
                 )
         dependent = {spec.name for spec, attack in zip(specs, built, strict=True) if attack.batch_dependent}
-        planner = _Planner(request, plan, task, combination, suite.protocol, specs, dependent)
+        planner = _Planner(request, plan, task, combination, suite.protocol, specs, built, dependent)
         facts = planner.facts(suite.name, suite.version)
         plan.rows += [planner.row(recipe, facts) for recipe in recipes]
     return plan
@@ -85,6 +86,7 @@ class _Planner:
         combination: Combination,
         protocol: str,
         specs: list[AttackSpec],
+        built: list[Attack],
         batch_dependent: set[str],
     ) -> None:
         self.request, self.plan, self.task, self.combination = request, plan, task, combination
@@ -102,6 +104,7 @@ class _Planner:
             "colour": self.colour,
         }
         plan.local_code |= None in (networks.portable(task.network), datasets.portable(task.dataset))
+        self.files = self._files(built, self.data.test_labels)
         self.images_context = self._images_context()
         self.images_digest: str | None = None
 
@@ -212,6 +215,7 @@ class _Planner:
             "attack": spec.name,
             "attack_path": place(spec.path),
             "batch_dependent": spec.name in self.batch_dependent and spec.evaluation.batch_size > 1,
+            "file": place(self.files.get(spec.name)),
             "entries": self.data.train_images[0].numel(),
             "data": model.context["data"],
         }
@@ -230,7 +234,16 @@ class _Planner:
             "strengths": list(spec.strengths_for(self.task.name)),
             "parameters": spec.parameters,
             "evaluation": spec.evaluation.model_dump(),
+            **({"file": file_identity(self.files[spec.name])} if spec.name in self.files else {}),
         }
+
+    def _files(self, built: list[Attack], test_labels: Any) -> dict[str, Path]:
+        """Return the files from which attacks read their images instead of making them, by the attacks' names."""
+        of, root = self.task.dataset, self.request.data_root
+        pairs = zip(self.specs, built, strict=True)
+        fixed = [(spec.name, attack) for spec, attack in pairs if isinstance(attack, FixedStrengthAttack)]
+        found = {name: attack.find_file(of, test_labels, root) for name, attack in fixed}
+        return {name: path for name, path in found.items() if path}
 
     def _images_context(self) -> dict[str, Any]:
         """Return where the regularization images are: those of a task of that name, or of a registered data set."""
