@@ -7,6 +7,7 @@ import rich_click as click
 
 from robustbench_pix import __version__
 from robustbench_pix.cli.board import leaderboard, publish
+from robustbench_pix.cli.corruptions import corruptions
 from robustbench_pix.cli.listings import attacks, models, suites, tasks
 from robustbench_pix.cli.run import run
 from robustbench_pix.cli.show import show
@@ -56,6 +57,7 @@ def main() -> None:
 COMMANDS = (
     run,
     leaderboard,
+    corruptions,
     publish,
     show,
     models,

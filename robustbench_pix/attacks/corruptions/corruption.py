@@ -62,14 +62,18 @@ class Corruption(FixedStrengthAttack):
         Raises:
             JobFailedError: a strength is no severity.
         """
-        draws = Draws(keys, f"corruption-{self.name}", images.device)
+        draws = self.draws(keys, images)
         for strength in strengths:
             if strength not in SEVERITIES:
                 raise JobFailedError(f"severities are 0, 1, 2, 3, 4 and 5 (got {strength:g})")
-            severity = int(strength)
-            if severity == 0:
-                yield images
-            elif self.file is not None:
-                yield published.read(self.file, severity, [key.index for key in keys], like=images)
-            else:
-                yield CORRUPTIONS[self.name](images, severity, draws).clamp(0, 1)
+            yield self.corrupted(images, int(strength), draws) if strength else images
+
+    def draws(self, keys: Sequence[ImageKey], images: Tensor) -> Draws:
+        """Return the random numbers of this corruption for images."""
+        return Draws(keys, f"corruption-{self.name}", images.device)
+
+    def corrupted(self, images: Tensor, severity: int, draws: Draws) -> Tensor:
+        """Return images (N, C, H, W) at a severity from 1 to 5, in [0, 1]."""
+        if self.file is not None:
+            return published.read(self.file, severity, draws.indices, like=images)
+        return CORRUPTIONS[self.name](images, severity, draws).clamp(0, 1)

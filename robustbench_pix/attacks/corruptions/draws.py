@@ -20,6 +20,7 @@ class Draws:
     """
 
     def __init__(self, keys: Sequence[ImageKey], purpose: str, device: torch.device) -> None:
+        self.indices = [key.index for key in keys]
         self.noise, self.device = KeyedNoise(keys, purpose, device), device
         self.drawn: Drawn = {}
 

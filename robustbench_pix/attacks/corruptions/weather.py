@@ -80,8 +80,8 @@ def brightness(images: Tensor, severity: int, draws: Draws) -> Tensor:
 def diamond_square(draws: Tensor, decay: float) -> Tensor:
     """Return fractal height maps from 0 to 1, (N, side, side), that join at their edges; side is a power of two.
 
-    Each place is the mean of the four around it plus its draw, (N, side, side) in [-1, 1), times an amplitude that falls
-    by the square of ``decay`` from one step to the next (the published code multiplies by it twice).
+    Each place is the mean of the four around it plus its draw, (N, side, side) in [-1, 1), times an amplitude that
+    falls by the square of ``decay`` from one step to the next (the published code multiplies by it twice).
     """
     heights = torch.zeros_like(draws)
     step, amplitude = draws.shape[-1], 1.0
