@@ -6,6 +6,7 @@ of a motion blur is carried to other sizes (see ``carried``), and a zoom has non
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,8 +31,8 @@ GLASS = (0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)
 MOTION = (6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5)
 """Radius and sigma, pixels; 3 and 4 differ only in the tail of the Gaussian, by less than rounding."""
 
-ZOOM = 7, 12, 16, 21, 26
-"""How many enlargements are averaged: by 1.00, 1.01 and so on, as many as the published steps of a float give."""
+ZOOM = 1.06, 1.11, 1.16, 1.21, 1.26
+"""Where the enlargements by 1, 1.01 and so on end; as steps of a float the first two are reached, the others not."""
 
 
 def defocus_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
@@ -71,6 +72,6 @@ def motion_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 def zoom_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Average the image, once more than the others, and its enlargements."""
-    factors = [1 + 0.01 * step for step in range(1, ZOOM[severity - 1])]
+    factors = np.arange(1, ZOOM[severity - 1], 0.01)[1:].tolist()
     weight = 1 / (len(factors) + 2)
     return sum_of([(2 * weight, images), *((weight, zoomed(images, factor)) for factor in factors)])

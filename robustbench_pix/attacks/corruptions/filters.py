@@ -88,19 +88,20 @@ def sampled(images: Tensor, rows: Tensor, columns: Tensor, edge: Edge) -> Tensor
 
 
 def zoomed(images: Tensor, factor: float) -> Tensor:
-    """Return images enlarged about their centre, bilinearly.
+    """Return images enlarged about their centre, bilinearly, or nearly so.
 
-    As published the crop is of whole pixels, so that an 8x8 image enlarged by 1.05 stays as it is; here it is not.
+    As published a crop of whole pixels becomes whole pixels again, which is off by up to a pixel. That map, of 32x32
+    pixels, is carried to other sizes as it is: rounded to their pixels, 8x8 images would stay as they are.
     """
-    rows, columns = places(images)
-    height, width = images.shape[-2:]
-    middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
-    return sampled(
-        images,
-        middle_row + (rows - middle_row) / factor,
-        middle_column + (columns - middle_column) / factor,
-        "nearest",
+    crop = math.ceil(SIDE / factor)
+    enlarged = round(crop * factor)
+    first, trimmed, step = (SIDE - crop) // 2, (enlarged - SIDE) // 2, (crop - 1) / (enlarged - 1)
+    last = SIDE - 1
+    rows, columns = (
+        (first + step * (trimmed + place * (last / (size - 1)))) * ((size - 1) / last)
+        for place, size in zip(places(images), images.shape[-2:], strict=True)
     )
+    return sampled(images, rows, columns, "nearest")
 
 
 def motion_blurred(images: Tensor, radius: float, sigma: float, degrees: Tensor) -> Tensor:
