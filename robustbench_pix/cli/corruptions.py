@@ -11,7 +11,7 @@ from robustbench_pix.cli.output import write_rows
 BLOCK = ("suite", "task", "images", "size", "colour", "network", "precision")
 """A table shows those in which its rows differ; the other formats show all, and the cut-offs of each row."""
 
-ACCURACIES = ("seeds", "clean", "corrupted", "from", "to", "low", "medium", "high")
+ACCURACIES = ("seeds", "clean", "mean", "from", "to", "low", "medium", "high")
 GROUPS = ("task", "attack", "centroid", "group")
 
 
@@ -25,6 +25,8 @@ def corruptions(
     combinations: tuple[str, ...], only_groups: bool, data_root: Path | None, workspace: Workspace, style: str
 ) -> None:
     """Show the mean accuracy under corruptions, and under those of low, medium and high frequency.
+
+    The mean is over corruptions and severities 1 to 5, then over seeds; from and to are its 95% interval over seeds.
 
     A corruption's group follows from its own spectrum on the task's test images, at severity 3: low, medium and high
     are thirds by the mean frequency of what it changes, its centroid, as a share of the Nyquist frequency.

@@ -95,7 +95,7 @@ def accuracy_rows(measurements: pd.DataFrame, found: Groupings) -> Rows:
         means = corrupted.mean(axis="columns")
         low, high = student_interval(means.to_numpy(float))
         row = {**facts, "seeds": len(corrupted), "corruptions": corrupted.shape[1]}
-        row |= {"clean": _number(clean["accuracy"].mean()), "corrupted": _number(means.mean())}
+        row |= {"clean": _number(clean["accuracy"].mean()), "mean": _number(means.mean())}
         row |= {"from": _number(low), "to": _number(high)}
         groups = found[facts["task"], facts["colour"]]
         for group in GROUPS:
