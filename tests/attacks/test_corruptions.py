@@ -9,6 +9,7 @@ from torch.nn import functional
 
 import robustbench_pix as rbp
 from robustbench_pix.attacks.corruptions.corruption import CORRUPTIONS, Corruption
+from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.data.base import load_dataset
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.corrupted import corrupted
@@ -165,7 +166,8 @@ def test_mean_error_of_a_trained_network_grows_with_severity(tmp_path):
     (tiny_workspace(tmp_path) / "models/tasks/tiny.toml").write_text(TRAINED)
     request = {"suite": "corruptions", "on": "tiny", "recipes": "unregularized", "seeds": 1}
     measured = rbp.run(workspace=tmp_path, device="cpu", executor="inline", **request)
-    assert set(measured["attack"]) == {f"corruption-{name}" for name in CORRUPTIONS}
+    entries = [Workspace(tmp_path).attack(name) for name in measured["attack"].unique()]
+    assert [spec.parameters["name"] for spec in entries] == list(CORRUPTIONS)
     assert set(measured["flags"]) == {""}
     accuracy = measured.groupby("strength")["accuracy"].mean()
     assert list(accuracy.index) == [0, 1, 2, 3, 4, 5]
