@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -82,6 +83,16 @@ class FixedStrengthAttack(ABC):
     """Whether an image's result depends on the images attacked with it."""
     one_by_one: bool = False
     """Whether batches of one image are wanted."""
+    file: Path | None = None
+    """Where the perturbed images are read, instead of being made; what ``find_file`` gave when the job was planned."""
+
+    def find_file(self, dataset: str, test_labels: Tensor, data_root: Path) -> Path | None:
+        """Return the file with perturbed test images that the user has for a data set, or None.
+
+        Raises:
+            UserError: it is there, but is not what it should be.
+        """
+        return None
 
     @abstractmethod
     def perturb(

@@ -41,6 +41,7 @@ def measure(examples: pd.DataFrame, spec: dict[str, Any]) -> list[dict[str, Any]
     rows = (_minimal if minimal else _fixed)(examples, attack, entries, strict)
     counted = examples[examples["clean_correct"]] if strict else examples
     flags = ["depends on batch"] * spec["context"]["batch_dependent"] + _flags(examples, counted, attack)
+    flags += [f"read from {attack['file']['name']}"] if "file" in attack else []
     return [{**shared, **row, "flags": "; ".join(flags)} for row in rows]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from robustbench_pix.attacks.base import FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
@@ -12,7 +13,7 @@ from robustbench_pix.evaluation.batch import Case
 from robustbench_pix.evaluation.evaluate import evaluate
 from robustbench_pix.networks.ensemble import ensemble
 from robustbench_pix.networks.inference import channels_last, for_inference
-from robustbench_pix.runs.jobs import Job, load
+from robustbench_pix.runs.jobs import Job, load, optional_path
 from robustbench_pix.runs.store import EXAMPLES, Store
 from robustbench_pix.runs.training_job import trained_network
 
@@ -42,10 +43,13 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         evaluation=evaluation,
         classes=data.classes,
     )
+    attack = build_attack(attack_spec(job))
+    if isinstance(attack, FixedStrengthAttack):
+        attack.file = optional_path(job.context["file"])
     examples = evaluate(
         channels_last(trained) if wanted["access"] == "gradients" else for_inference(trained),
         ensemble([channels_last(source) for source in sources]) if sources else None,
-        build_attack(attack_spec(job)),
+        attack,
         images,
         data.test_labels[:limit].to(device),
         case,

@@ -1,7 +1,8 @@
 """A job: what determines its numbers (the identity, which is its name), and what only helps to do it (the context)."""
 
+import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.data.preparation import regularization_images
 from robustbench_pix.errors import unknown
-from robustbench_pix.identity import digest
+from robustbench_pix.identity import DIGEST_LENGTH, digest
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,20 @@ def load_regularization_images(context: dict[str, Any]) -> Any:
 def place(path: Path | None) -> str | None:
     """Return a path for a context: absolute, so that it holds in any current folder."""
     return str(path.expanduser().absolute()) if path else None
+
+
+def file_identity(path: Path) -> dict[str, str]:
+    """Return what of a file belongs to a job's identity: its name with its folder's, and the digest of its content."""
+    state = path.stat()
+    content = _content_digest(path, state.st_size, state.st_mtime_ns)
+    return {"name": f"{path.parent.name}/{path.name}", "digest": content}
+
+
+@lru_cache
+def _content_digest(path: Path, size: int, modified_ns: int) -> str:
+    """Return the digest of a file's content; size and time only tell when to read it again."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_LENGTH]
 
 
 def optional_path(text: str | None) -> Path | None:

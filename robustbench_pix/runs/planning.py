@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from robustbench_pix.attacks.base import FixedStrengthAttack
+from robustbench_pix.attacks.base import Attack, FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.engines import ENGINES, engine_of
 from robustbench_pix.catalogue.registries import attacks, datasets, networks, regularizers
@@ -20,7 +20,14 @@ from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs import architecture
 from robustbench_pix.runs.architecture import Architecture
 from robustbench_pix.runs.given_model import find
-from robustbench_pix.runs.jobs import Job, data_context, images_context, load_regularization_images, place
+from robustbench_pix.runs.jobs import (
+    Job,
+    data_context,
+    file_identity,
+    images_context,
+    load_regularization_images,
+    place,
+)
 from robustbench_pix.runs.request import GIVEN_SEED, SOURCE_SEED, Combination, GivenModel, Request
 
 
@@ -88,7 +95,7 @@ def plan_attacks(request: Request, suite: SuiteSpec, entries: Sequence[AttackSpe
                     f"{spec.path}: strengths has neither {task.name} nor default; state the strengths to use."
                 )
         dependent = {spec.name for spec, attack in zip(specs, built, strict=True) if attack.batch_dependent}
-        planner = _Planner(request, plan, task, combination, suite.protocol, specs, dependent)
+        planner = _Planner(request, plan, task, combination, suite.protocol, specs, built, dependent)
         facts = planner.facts(suite.name, suite.version)
         plan.rows += [planner.row(recipe, facts) for recipe in recipes]
         if request.given is not None:
@@ -107,6 +114,7 @@ class _Planner:
         combination: Combination,
         protocol: str,
         specs: list[AttackSpec],
+        built: list[Attack],
         batch_dependent: set[str],
     ) -> None:
         self.request, self.plan, self.task, self.combination = request, plan, task, combination
@@ -121,6 +129,7 @@ class _Planner:
             **images_context(combination.images, request.workspace, request.data_root, self.colour),
             "count": task.training.regularization_images,
         }
+        self.files = self._files(built, self.data.test_labels)
         self.images_digest: str | None = None
         self.sources = {spec.name: self._sources(spec) for spec in specs if spec.access == "transfer"}
 
@@ -286,6 +295,7 @@ class _Planner:
             "attack": spec.name,
             "attack_path": place(spec.path),
             "batch_dependent": spec.name in self.batch_dependent and spec.evaluation.batch_size > 1,
+            "file": place(self.files.get(spec.name)),
             "entries": self.data.train_images[0].numel(),
             "data": model.context["data"],
         }
@@ -306,7 +316,16 @@ class _Planner:
             "parameters": spec.parameters,
             "evaluation": spec.evaluation.model_dump(),
             **({"sources": [job.id for job in self.sources[spec.name]]} if stated else {}),
+            **({"file": file_identity(self.files[spec.name])} if spec.name in self.files else {}),
         }
+
+    def _files(self, built: list[Attack], test_labels: Any) -> dict[str, Path]:
+        """Return the files from which attacks read their images instead of making them, by the attacks' names."""
+        of, root = self.task.dataset, self.request.data_root
+        pairs = zip(self.specs, built, strict=True)
+        fixed = [(spec.name, attack) for spec, attack in pairs if isinstance(attack, FixedStrengthAttack)]
+        found = {name: attack.find_file(of, test_labels, root) for name, attack in fixed}
+        return {name: path for name, path in found.items() if path}
 
     def _size(self) -> str:
         return "" if self.request.size == "full" else f", {self.request.size}"

@@ -37,7 +37,7 @@ def planned(folder, stated="", recipes=("unregularized",), on="tiny", seeds="1")
         precision="float32",
         data_root=folder,
     )
-    plan = make_plan(request)
+    plan = make_plan(request, "cpu")
     jobs = list(plan.jobs.values())
     trained = [job for job in jobs if job.kind == "train"]
     of = [[job for job in trained if (job.identity["seed"] >= SOURCE_SEED) == source] for source in (False, True)]

@@ -1,0 +1,119 @@
+"""Snow, frost, fog and brightness of CIFAR-10-C."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from robustbench_pix.attacks.corruptions.draws import Draws
+from robustbench_pix.attacks.corruptions.filters import carried, motion_blurred, zoomed
+
+SNOW = (
+    (0.1, 0.2, 1.0, 0.6, 8, 3, 0.95),
+    (0.1, 0.2, 1.0, 0.5, 10, 4, 0.9),
+    (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+    (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+    (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+)
+"""Of the flakes mean, deviation, enlargement and threshold, of their fall radius and sigma, the share of the image."""
+
+FROST = (1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)
+"""Shares of the image and of the frost."""
+
+ICE = 0.80, 0.92, 1.00
+"""Red, green and blue of the frost."""
+
+FOG = (0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)
+"""Thickness, and how fast the fog grows smooth."""
+
+BRIGHTNESS = 0.05, 0.1, 0.15, 0.2, 0.3
+"""What is added to the value."""
+
+LUMA = 0.299, 0.587, 0.114
+
+
+def snow(images: Tensor, severity: int, draws: Draws) -> Tensor:
+    """Whiten the image and let bright grains of noise, blurred along their fall, lie on it twice, once turned by 180.
+
+    The size of the flakes is in pixels; the length of their fall is carried to the size of the image.
+    """
+    mean, deviation, enlarged, threshold, radius, sigma, share = SNOW[severity - 1]
+    flakes = zoomed(mean + deviation * draws.normal(0, 1, *images.shape[2:]), enlarged)
+    flakes = torch.where(flakes < threshold, 0, flakes).clamp(0, 1)
+    falling = 90 * draws.uniform(1) - 135
+    flakes = motion_blurred(flakes, carried(radius, images), carried(sigma, images), falling)
+    whitened = images.maximum(1.5 * _luma(images) + 0.5)
+    return share * images + (1 - share) * whitened + flakes + flakes.flip(-2, -1)
+
+
+def frost(images: Tensor, severity: int, draws: Draws) -> Tensor:
+    """Mix the image with frost.
+
+    As published the frost is cut out of five photographs, which are not ours to ship. This one is made of noise: the
+    ridges of three random fields, of 4, 8 and 16 cells a side and half the weight of the one before, from 0 to 1.
+    """
+    share, thickness = FROST[severity - 1]
+    size = list(images.shape[2:])
+    ridges = images.new_zeros(len(images), 1, *size)
+    for number, cells in enumerate((4, 8, 16)):
+        field = functional.interpolate(draws.normal(number, 1, cells, cells), size, mode="bilinear")
+        ridges += 0.5**number * (1 - field.abs()).clamp(min=0)
+    return share * images + thickness * _from_0_to_1(ridges) * _ice(images)
+
+
+def fog(images: Tensor, severity: int, draws: Draws) -> Tensor:
+    """Add a fractal height map and darken the image, so that its brightest entry stays the limit."""
+    thickness, decay = FOG[severity - 1]
+    height, width = images.shape[2:]
+    side = 1 << (max(height, width) - 1).bit_length()
+    heights = diamond_square(2 * draws.uniform(0, side, side) - 1, decay)[:, None, :height, :width]
+    brightest = images.amax(dim=(1, 2, 3), keepdim=True)
+    return (images + thickness * heights) * brightest / (brightest + thickness)
+
+
+def brightness(images: Tensor, severity: int, draws: Draws) -> Tensor:
+    """Add to the value (the largest channel) at the same hue and saturation, which multiplies all channels alike."""
+    value = images.amax(dim=1, keepdim=True)
+    brighter = (value + BRIGHTNESS[severity - 1]).clamp(max=1)
+    return torch.where(value > 0, images * (brighter / value), brighter)
+
+
+def diamond_square(draws: Tensor, decay: float) -> Tensor:
+    """Return fractal height maps from 0 to 1, (N, side, side), that join at their edges; side is a power of two.
+
+    Each place is the mean of the four around it plus its draw, (N, side, side) in [-1, 1), times an amplitude that
+    falls by the square of ``decay`` from one step to the next (the published code multiplies by it twice).
+    """
+    heights = torch.zeros_like(draws)
+    step, amplitude = draws.shape[-1], 1.0
+    while step >= 2:
+        half = step // 2
+        corners, offset = heights[:, ::step, ::step], amplitude * draws
+        pairs = corners + corners.roll(-1, 1)
+        squares = (pairs + pairs.roll(-1, 2)) / 4 + offset[:, half::step, half::step]
+        heights[:, half::step, half::step] = squares
+        across = corners + corners.roll(-1, 2) + squares + squares.roll(1, 1)
+        heights[:, ::step, half::step] = across / 4 + offset[:, ::step, half::step]
+        down = corners + corners.roll(-1, 1) + squares + squares.roll(1, 2)
+        heights[:, half::step, ::step] = down / 4 + offset[:, half::step, ::step]
+        step, amplitude = half, amplitude / decay**2
+    return _from_0_to_1(heights)
+
+
+def _from_0_to_1(maps: Tensor) -> Tensor:
+    over = tuple(range(1, maps.dim()))
+    low, high = maps.amin(dim=over, keepdim=True), maps.amax(dim=over, keepdim=True)
+    return (maps - low) / (high - low)
+
+
+def _luma(images: Tensor) -> Tensor:
+    """Return the gray (N, 1, H, W) of images of one or three channels."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = images.split(1, dim=1)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+
+
+def _ice(images: Tensor) -> Tensor:
+    """Return the colour of frost (1, C, 1, 1), in gray its luma."""
+    ice = images.new_tensor(ICE)[None, :, None, None]
+    return ice if images.shape[1] == 3 else _luma(ice)

@@ -1,0 +1,61 @@
+"""``rbp corruptions``."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.cli.options import data_root_option, format_option, workspace_option
+from robustbench_pix.cli.output import write_rows
+
+BLOCK = ("suite", "task", "images", "size", "colour", "network", "precision")
+"""A table shows those in which its rows differ; the other formats show all, and the cut-offs of each row."""
+
+ACCURACIES = ("seeds", "clean", "mean", "from", "to", "low", "medium", "high")
+GROUPS = ("task", "attack", "centroid", "group")
+
+
+@click.command()
+@click.option("--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination. Repeatable.")
+@click.option("--groups", "only_groups", is_flag=True, help="Only which corruption belongs to which group, and why.")
+@data_root_option
+@workspace_option
+@format_option
+def corruptions(
+    combinations: tuple[str, ...], only_groups: bool, data_root: Path | None, workspace: Workspace, style: str
+) -> None:
+    """Show the mean accuracy under corruptions, and under those of low, medium and high frequency.
+
+    The mean is over corruptions and severities 1 to 5, then over seeds; from and to are its 95% interval over seeds.
+
+    A corruption's group follows from its own spectrum on the task's test images, at severity 3: low, medium and high
+    are thirds by the mean frequency of what it changes, its centroid, as a share of the Nyquist frequency.
+
+    \b
+    Examples:
+    $ rbp run --suite corruptions
+    $ rbp corruptions
+    $ rbp corruptions --groups --format csv
+    """
+    from robustbench_pix.cli.tables import boards_of, select
+    from robustbench_pix.data.base import default_root
+    from robustbench_pix.results.corruptions import accuracy_rows, cut_offs, group_rows, groupings, of_corruptions
+
+    found = boards_of(workspace, published=False)
+    measurements, named = of_corruptions(select(found, None, combinations)[1], workspace)
+    groups = groupings(measurements, named, workspace, data_root or default_root())
+    table = style == "table"
+    click.echo(f"{found.origin}\n" if table else found.origin, err=not table)
+    if not only_groups:
+        rows = accuracy_rows(measurements, groups)
+        differ = [name for name in BLOCK if len({row[name] for row in rows}) > 1]
+        write_rows(_only(rows, ("recipe", *differ, *ACCURACIES)) if table else rows, style)
+    if only_groups or table:
+        rows = group_rows(groups)
+        write_rows(_only(rows, GROUPS) if table else rows, style)
+    if table:
+        click.echo("\n".join(cut_offs(groups)))
+
+
+def _only(rows: list[dict[str, object]], names: tuple[str, ...]) -> list[dict[str, object]]:
+    return [{name: row[name] for name in names} for row in rows]
