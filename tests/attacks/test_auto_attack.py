@@ -96,19 +96,20 @@ def test_apgd_walks_as_the_authors_does_from_the_same_start(network, norm, radiu
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("network", [Bowls(), tiny_network()])
-def test_fab_finds_the_authors_points(network, norm):
+def test_fab_walks_as_the_authors_does_and_finds_as_near_points(network, norm):
     reference = pytest.importorskip("pyautoattack.fab_pt")
     images, norms = some_images(12), {"linf": "Linf", "l2": "L2"}
     with torch.no_grad():
         ranked = network(images).argsort(dim=1, descending=True)
-    labels = ranked[:, 0]
-    found, distance = nearest(victims_of(network, images, labels, norm, 1.0, ranked[:, 1]), 20, near_enough=0.0)
-    attack = reference.FABAttack_PT(network, norm=norms[norm], n_iter=20, targeted=True, device="cpu")
+    labels, asked, other = ranked[:, 0], Asked(network), Asked(network)
+    found, distance = nearest(victims_of(asked, images, labels, norm, 1.0, ranked[:, 1]), 20, near_enough=0.0)
+    attack = reference.FABAttack_PT(other, norm=norms[norm], n_iter=20, targeted=True, device="cpu")
     attack.target_class = 2
     expected = attack.attack_single_run(images, labels, is_targeted=True)
-    torch.testing.assert_close(
-        distances(found - images, norm), distances(expected - images, norm), atol=1e-4, rtol=1e-3
-    )
+    # It asks about the images twice beforehand.
+    torch.testing.assert_close(asked.inputs, other.inputs[2:], atol=1e-3, rtol=0)
+    lengths = [distances(points - images, norm) for points in (found, expected)]
+    torch.testing.assert_close(*lengths, atol=1e-4, rtol=1e-3)
     assert distance.isfinite().sum() > 8
 
 
