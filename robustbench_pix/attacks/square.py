@@ -6,11 +6,13 @@ image's own, one query a step, and an image that is fooled asks no more: neither
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
 
+from robustbench_pix.attacks.balls import Ball
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
@@ -43,8 +45,12 @@ class SquareAttack(FixedStrengthAttack):
 
         Where none is found, the point of the smallest margin. All searches of an image draw the same squares.
         """
+        oracle = attacked_module(target)
         for strength in strengths:
-            yield images if strength == 0 else self._search(target, images, labels, strength, keys)
+            if strength == 0:
+                yield images
+            else:
+                yield self.search(oracle, Ball(images, strength, target.norm), labels, keys, self.steps)[0]
 
     def side(self, step: int, height: int, width: int) -> int:
         """Return the side of the squares at a step, counted from 0, in pixels."""
@@ -53,25 +59,36 @@ class SquareAttack(FixedStrengthAttack):
         return min(max(side, 1), height, width)
 
     @torch.no_grad()
-    def _search(
-        self, target: Target, images: Tensor, labels: Tensor, strength: float, keys: Sequence[ImageKey]
-    ) -> Tensor:
-        oracle = attacked_module(target)
-        changes = (BoxChanges if target.norm == "linf" else SphereChanges)(images, strength)
+    def search(
+        self,
+        ask: Callable[[Tensor, Tensor], Tensor],
+        ball: Ball,
+        labels: Tensor,
+        keys: Sequence[ImageKey],
+        queries: int,
+    ) -> tuple[Tensor, Tensor]:
+        """Return what so many queries of each image found, (N, C, H, W), and whether it fools, bool (N,).
+
+        Args:
+            ask: gives the scores (Q, classes) of queries (Q, C, H, W) about the images at the places int64 (Q,).
+        """
+        images = ball.images
+        changes = (BoxChanges if ball.norm == "linf" else SphereChanges)(images, ball.radius)
         found, rows = images.clone(), torch.arange(len(images), device=images.device)
         smallest = torch.full_like(rows, torch.inf, dtype=torch.float32)
-        for step, drawn in enumerate(self._draws(changes, KeyedNoise(keys, "square", images.device))):
+        draws = self._draws(changes, KeyedNoise(keys, "square", images.device))
+        for step, drawn in enumerate(islice(draws, queries)):
             if step == 0:
                 tried = changes.first(rows, drawn)
             else:
                 tried = changes.next(rows, found[rows], drawn[rows], self.side(step, *images.shape[2:]))
-            margin, fooled = _margins(oracle(tried, rows), labels[rows])
+            margin, fooled = _margins(ask(tried, rows), labels[rows])
             better = fooled | (margin < smallest[rows])
             found[rows[better]], smallest[rows[better]] = tried[better], margin[better]
             rows = rows[~fooled]
             if len(rows) == 0 or oracle.spent(rows):
                 break
-        return found
+        return found, torch.ones_like(labels, dtype=torch.bool).index_fill(0, rows, False)
 
     def _draws(self, changes: BoxChanges | SphereChanges, noise: KeyedNoise) -> Iterator[Tensor]:
         """Yield the uniform numbers of all images: (N, changes.first_draws), then (N, changes.draws) for each step."""
