@@ -33,6 +33,7 @@ def run(
     size: str = "full",
     colour: Colour | None = None,
     precision: Precision = "float32",
+    check_gradients: bool | None = None,
     data_root: str | Path | None = None,
     workspace: str | Path = ".",
     device: str | None = None,
@@ -48,6 +49,7 @@ def run(
         size: ``"full"`` or a reduced size of the task, such as ``"small"``.
         colour: ``"gray"`` or ``"rgb"``; the task's own where absent.
         precision: arithmetic of the training.
+        check_gradients: whether each model is also checked for masked gradients; as the suite says where absent.
         data_root: where data sets lie; else ``RBP_DATA``, else the user's cache folder.
         workspace: the folder with ``models/``, ``attacks/`` and ``runs/``.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, ``"mps"``; CUDA where there is one.
@@ -72,6 +74,7 @@ def run(
         size=size,
         colour=colour,
         precision=precision,
+        check_gradients=check_gradients,
         data_root=Path(data_root).expanduser() if data_root else default_root(),
     )
     return _measured(request, Means(device, executor, workers))
@@ -87,6 +90,7 @@ def evaluate(
     suite: str = DEFAULT_SUITE,
     size: str = "full",
     colour: Colour | None = None,
+    check_gradients: bool | None = None,
     data_root: str | Path | None = None,
     workspace: str | Path = ".",
     device: str | None = None,
@@ -103,7 +107,7 @@ def evaluate(
         weights: a ``.safetensors`` file, or a torch file, of which no code is run.
         name: of its row; the function's where absent.
         images: of the block in which the row stands; the task's where absent.
-        suite, size, colour, data_root, workspace, device, executor, workers: see ``run``.
+        suite, size, colour, check_gradients, data_root, workspace, device, executor, workers: see ``run``.
 
     Returns:
         One row for each attack x strength, with the columns of ``robustbench_pix.results.columns``.
@@ -122,6 +126,7 @@ def evaluate(
         size=size,
         colour=colour,
         data_root=Path(data_root).expanduser() if data_root else default_root(),
+        check_gradients=check_gradients,
     )
     return _measured(request, Means(device, executor, workers))
 

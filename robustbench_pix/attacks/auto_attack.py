@@ -107,8 +107,4 @@ class _Search:
     def try_squares(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Square."""
         keys, square = [self.keys[row] for row in rows.tolist()], self.attack.square
-
-        def ask(points: Tensor, places: Tensor) -> Tensor:
-            return self.oracle(points, rows[places])
-
-        return square.search(ask, self.ball.of(rows), self.labels[rows], keys, self.attack.queries)
+        return square.search(self.oracle, rows, self.ball.of(rows), self.labels[rows], keys, self.attack.queries)

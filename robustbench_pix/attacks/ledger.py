@@ -5,11 +5,9 @@ import math
 import torch
 from torch import Tensor
 
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS
 from robustbench_pix.attacks.geometry import reach
 from robustbench_pix.errors import JobFailedError
-
-CHECKPOINTS = (*(count * 10**power for power in range(1, 5) for count in (1, 2, 3, 5, 7)), 10**5)
-"""Queries of an image after which the best distance so far is kept, from 10 to 100,000."""
 
 OUT_OF_BOUNDS = 1e-5
 

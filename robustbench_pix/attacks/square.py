@@ -6,12 +6,13 @@ image's own, one query a step, and an image that is fooled asks no more: neither
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor
 
+from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.balls import Ball
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
 from robustbench_pix.attacks.keyed import KeyedNoise
@@ -45,12 +46,12 @@ class SquareAttack(FixedStrengthAttack):
 
         Where none is found, the point of the smallest margin. All searches of an image draw the same squares.
         """
-        oracle = attacked_module(target)
+        oracle, everywhere = attacked_module(target), torch.arange(len(images), device=images.device)
         for strength in strengths:
             if strength == 0:
                 yield images
             else:
-                yield self.search(oracle, Ball(images, strength, target.norm), labels, keys, self.steps)[0]
+                yield self.search(oracle, everywhere, Ball(images, strength, target.norm), labels, keys, self.steps)[0]
 
     def side(self, step: int, height: int, width: int) -> int:
         """Return the side of the squares at a step, counted from 0, in pixels."""
@@ -61,7 +62,8 @@ class SquareAttack(FixedStrengthAttack):
     @torch.no_grad()
     def search(
         self,
-        ask: Callable[[Tensor, Tensor], Tensor],
+        oracle: Oracle,
+        places: Tensor,
         ball: Ball,
         labels: Tensor,
         keys: Sequence[ImageKey],
@@ -70,7 +72,7 @@ class SquareAttack(FixedStrengthAttack):
         """Return what so many queries of each image found, (N, C, H, W), and whether it fools, bool (N,).
 
         Args:
-            ask: gives the scores (Q, classes) of queries (Q, C, H, W) about the images at the places int64 (Q,).
+            places: where the images of the ball stand among those that the oracle knows, int64 (N,).
         """
         images = ball.images
         changes = (BoxChanges if ball.norm == "linf" else SphereChanges)(images, ball.radius)
@@ -82,11 +84,11 @@ class SquareAttack(FixedStrengthAttack):
                 tried = changes.first(rows, drawn)
             else:
                 tried = changes.next(rows, found[rows], drawn[rows], self.side(step, *images.shape[2:]))
-            margin, fooled = _margins(ask(tried, rows), labels[rows])
+            margin, fooled = _margins(oracle(tried, places[rows]), labels[rows])
             better = fooled | (margin < smallest[rows])
             found[rows[better]], smallest[rows[better]] = tried[better], margin[better]
             rows = rows[~fooled]
-            if len(rows) == 0 or oracle.spent(rows):
+            if len(rows) == 0 or oracle.spent(places[rows]):
                 break
         return found, torch.ones_like(labels, dtype=torch.bool).index_fill(0, rows, False)
 

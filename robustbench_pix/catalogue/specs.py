@@ -290,10 +290,14 @@ class AttackSpec(CatalogueSpec):
 
 
 class SuiteSpec(CatalogueSpec):
-    """A versioned list of attacks under one protocol."""
+    """A versioned list of attacks under one protocol.
+
+    ``check_gradients``: whether each model is also checked for masked gradients, unless a run says otherwise.
+    """
 
     version: PositiveInt
     protocol: Protocol = "strict"
+    check_gradients: bool = False
     attacks: tuple[str, ...] = Field(min_length=1)
 
     @field_validator("attacks")

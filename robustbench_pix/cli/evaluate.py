@@ -6,6 +6,7 @@ import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli.options import (
+    check_option,
     chosen_root,
     colour_option,
     data_root_option,
@@ -41,6 +42,7 @@ from robustbench_pix.runs.request import request_of_given
 @suite_option
 @size_option
 @colour_option
+@check_option
 @data_root_option
 @device_option
 @executor_option
@@ -58,6 +60,7 @@ def evaluate(
     suite: str,
     size: str,
     colour: str | None,
+    check_gradients: bool | None,
     data_root: Path | None,
     device: str | None,
     executor: str,
@@ -85,6 +88,7 @@ def evaluate(
         size=size,
         colour=colour,  # type: ignore[arg-type]
         data_root=chosen_root(data_root),
+        check_gradients=check_gradients,
     )
 
     from robustbench_pix.cli.running import run_and_show

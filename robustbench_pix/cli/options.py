@@ -87,3 +87,11 @@ def chosen_root(data_root: Path | None) -> Path:
     from robustbench_pix.data.base import default_root
 
     return data_root.expanduser() if data_root else default_root()
+
+
+check_option = click.option(
+    "--check-gradients/--no-check-gradients",
+    default=None,
+    show_default="as the suite says",
+    help="Whether each model is also checked for masked gradients.",
+)

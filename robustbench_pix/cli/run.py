@@ -6,6 +6,7 @@ import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli.options import (
+    check_option,
     chosen_root,
     colour_option,
     data_root_option,
@@ -47,6 +48,7 @@ from robustbench_pix.runs.request import (
     "--precision", metavar="NAME", type=click.Choice(["float32", "tf32", "bfloat16"]), default="float32",
     show_default=True, help="float32, tf32 or bfloat16: of the training. Attacks are always judged in float32.",
 )  # fmt: skip
+@check_option
 @data_root_option
 @device_option
 @executor_option
@@ -64,6 +66,7 @@ def run(
     size: str,
     colour: str | None,
     precision: str,
+    check_gradients: bool | None,
     data_root: Path | None,
     device: str | None,
     executor: str,
@@ -90,6 +93,7 @@ def run(
         colour=colour,  # type: ignore[arg-type]
         precision=precision,  # type: ignore[arg-type]
         data_root=chosen_root(data_root),
+        check_gradients=check_gradients,
     )
     for combination in request.combinations:
         request.task_at_size(combination.task)

@@ -10,7 +10,8 @@ from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli.options import format_option, workspace_option
 from robustbench_pix.cli.output import write_fields
 from robustbench_pix.errors import UserError, nearest
-from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.plans import CHECK, saved_rows
+from robustbench_pix.runs.store import EVIDENCE, Store
 
 IMAGES = {
     "digits": "all 1,097 training images of scikit-learn's digits, 8x8",
@@ -44,8 +45,9 @@ def show(name: str, workspace: Workspace, style: str) -> None:
         rows += _rows("images", {"name": name, "content": IMAGES.get(name, "registered by a package")})
     store = Store(workspace.runs)
     run = name.rstrip("/").rpartition("/")[2]
-    if run.startswith(("train-", "given-", "attack-")) and store.has(run):
+    if run.startswith(("train-", "given-", "attack-", "check-")) and store.has(run):
         rows += _rows("run", _run(run, store))
+    rows += _checks({name, run}, store)
     if not rows:
         known = {known for folder in FOLDERS.values() for known in workspace.names(folder)} | set(datasets.names())
         raise UserError(
@@ -53,6 +55,41 @@ def show(name: str, workspace: Workspace, style: str) -> None:
             "(rbp models, attacks, suites and tasks list them.)"
         )
     write_fields(rows, style)
+
+
+def _checks(names: set[str], store: Store) -> list[dict[str, Any]]:
+    """Return what the checks of gradients found in the models of a recipe, or in one model, or by one check."""
+    checks = {
+        cell["run"]: f"{row['facts']['recipe']} on {row['facts']['task']}:{row['facts']['images']}, seed {cell['seed']}"
+        for row in saved_rows(store)
+        for cell in row["cells"]
+        if cell["attack"] == CHECK and names & {row["facts"]["recipe"], cell["model"], cell["run"]}
+    }
+    return [
+        line
+        for run, title in checks.items()
+        if store.has(run)
+        for line in _rows("gradients", _signs(run, title, store))
+    ]
+
+
+def _signs(run: str, title: str, store: Store) -> dict[str, Any]:
+    import pandas as pd
+
+    from robustbench_pix.results.masking import signs
+
+    found = signs(pd.read_parquet(store.folder(run) / EVIDENCE))
+    told = {
+        sign.question: f"{sign.images} of {sign.of} images; {'TOO MANY, ' if sign.shows else ''}"
+        f"up to {sign.allowed:g} may"
+        for sign in found
+    }
+    masked = any(sign.shows for sign in found)
+    return {
+        "name": title,
+        "verdict": "masked" if masked else "sound",
+        "radius": store.spec(run)["identity"]["radius"],
+    } | told
 
 
 def _entry(kind: str, spec: CatalogueSpec) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from robustbench_pix.attacks.base import (
     Target,
     attacked_module,
 )
-from robustbench_pix.attacks.ledger import CHECKPOINTS, Ledger
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.attacks.ledger import Ledger
 from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.attacks.starts import find_starts
 from robustbench_pix.catalogue.specs import EvaluationSpec
@@ -28,9 +29,6 @@ from robustbench_pix.evaluation.judging import Verdict, accept, judge, unmoved
 
 Columns = dict[str, Tensor]
 """Name of a column -> its values for the rows of a batch, (strengths, images), on the device."""
-
-DISTANCE_AT = "distance_at_"
-"""Before a number of queries: the best distance until then, in the norm of the attack."""
 
 BEYOND_BOUNDARY = 1e-3
 """How much further away a perturbed image is tried that may lie on the decision boundary to the last bit."""

@@ -87,8 +87,8 @@ def gather(
             "transfer": _broken(transferred, radius, right).any(axis=1),
         }
     )
-    rows = torch.from_numpy(frame["index"].to_numpy(np.int64)).to(images.device)
-    keys = [ImageKey(task, int(index), 0, 0) for index in frame["index"]]
+    rows = torch.tensor(right, device=images.device)
+    keys = [ImageKey(task, int(index), 0, 0) for index in right]
     surface = look_around(network, images[rows], labels[rows], keys, radius * PROBE_SHARE)
     return frame.assign(**{name: values.cpu().numpy() for name, values in surface.items()})
 

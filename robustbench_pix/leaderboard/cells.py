@@ -11,6 +11,7 @@ from robustbench_pix.leaderboard.sparkline import sparkline
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 
 ABSENT = "–"
+MASKED = "masked gradients"
 
 
 def share(value: float, *, signed: bool = False) -> str:
@@ -62,11 +63,12 @@ def best(values: "pd.Series[float]") -> float:
 
 
 def recipe(row: dict[str, Any], width: int) -> Text:
-    """Return the name of a recipe; below, dim, what it controls, and in yellow that it is not complete."""
+    """Return the name of a recipe; below, dim, what it controls, and in yellow what is wrong with it."""
     control = f"control of {row['controls']}" if row["controls"] else ""
     lines = [("\n".join(wrapped(row["recipe"], width)), "dim" if control else "")]
     lines += [(control if len(control) <= width else "control", "dim")] if control else []
     lines += [(row["status"], "yellow")] if row["status"] != "complete" else []
+    lines += [("masked" if width < len(MASKED) else MASKED, "yellow")] if row["gradients"].startswith("masked") else []
     return Text("\n").join(Text(line, style) for line, style in lines)
 
 

@@ -10,8 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from robustbench_pix.attacks.ledger import CHECKPOINTS
-from robustbench_pix.evaluation.batch import DISTANCE_AT
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.leaderboard.cells import ABSENT, share
 from robustbench_pix.leaderboard.facts import flowing
 from robustbench_pix.leaderboard.sparkline import sparkline

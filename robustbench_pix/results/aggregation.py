@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, RETAINED_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK, KEY, ROWS, leaderboard_columns, typed
+from robustbench_pix.results.masking import summary
 from robustbench_pix.results.statistics import sign_flip_p_value, student_interval, wilson_interval
 from robustbench_pix.runs.request import GIVEN_SEED
 
@@ -25,6 +26,7 @@ class _Recipe(NamedTuple):
     scores: "pd.Series[float]"
     status: str
     note: str
+    gradients: str
 
 
 def build_leaderboard(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +88,9 @@ def _recipe(asked: Any, within: pd.DataFrame, distances: set[str]) -> _Recipe:
     starts = starts.assign(place=place, **once).sort_values(["n", "place"], ascending=[False, True])
     clean = starts.drop_duplicates("seed").set_index("seed")[["correct", "n"]].sort_index()
     scores = robustness.dropna().mean(axis="columns").dropna()
-    return _Recipe(asked, robustness, distance, clean, scores, *_state(asked, taken, attacks, seeds))
+    gradients = summary(taken.drop_duplicates("seed")["gradients"])
+    state = _state(asked, taken, attacks, seeds, gradients)
+    return _Recipe(asked, robustness, distance, clean, scores, *state, gradients)
 
 
 def _by_seed(taken: pd.DataFrame, value: str, seeds: list[int], attacks: list[str]) -> pd.DataFrame:
@@ -94,7 +98,7 @@ def _by_seed(taken: pd.DataFrame, value: str, seeds: list[int], attacks: list[st
     return table.reindex(index=seeds, columns=attacks).astype(float)
 
 
-def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int]) -> tuple[str, str]:
+def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int], gradients: str) -> tuple[str, str]:
     """Return the status of a row and its note: the reason given, what is missing, what was flagged."""
     if asked.status:
         return asked.status, asked.note
@@ -106,6 +110,7 @@ def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int]
     gaps = {attack: [str(seed) for seed in seeds if (attack, seed) not in there] for attack in attacks}
     missing = [f"{attack}{_seeds(absent)}" for attack, absent in gaps.items() if absent]
     notes += [f"missing: {', '.join(missing)}"] if missing else []
+    notes += [f"gradients: {gradients}"] if gradients.startswith("masked") else []
     for attack in attacks:
         flags = _listed(taken.loc[taken["attack"] == attack, "flags"], separator="; ")
         notes += [f"{attack}: {'; '.join(flags)}"] if flags else []
@@ -141,6 +146,7 @@ def _own_numbers(recipe: _Recipe) -> dict[str, Any]:
     accuracies = (clean["correct"] / clean["n"]).to_numpy(float)
     row = {name: getattr(recipe.asked, name) for name in (*KEY, "controls")}
     row |= {"status": recipe.status, "note": recipe.note, "clean_accuracy": _mean(accuracies)}
+    row |= {"gradients": recipe.gradients}
     row |= {"seeds": None if recipe.status == "not run" else len(seeds)}
     row |= {"seed_list": ",".join(map(str, seeds)), "score": _mean(recipe.scores.to_numpy(float))}
     row |= {f"{ROBUSTNESS_PREFIX}{attack}": mean for attack, mean in recipe.robustness.loc[shown].mean().items()}

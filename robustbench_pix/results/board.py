@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
+from robustbench_pix.results.masking import verdict
 from robustbench_pix.results.tables import measure
-from robustbench_pix.runs.plans import Rows
-from robustbench_pix.runs.store import EXAMPLES, Store
+from robustbench_pix.runs.plans import CHECK, Rows
+from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, Store
 
 
 def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -15,13 +16,13 @@ def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     measurements: list[dict[str, Any]] = []
     lines = []
     for row in rows:
-        reasons = []
+        reasons, gradients = [], _gradients(row, store)
         for cell in row["cells"]:
             damage = store.damage(cell["run"]) if store.has(cell["run"]) else None
             if damage:
                 reasons.append(f"{cell['run']} is damaged ({damage}); run it again")
-            elif store.has(cell["run"]):
-                measurements += _measured(row["facts"], cell, store)
+            elif store.has(cell["run"]) and cell["attack"] != CHECK:
+                measurements += _measured(row["facts"], cell, gradients, store)
             elif cell["run"] in row["failed"]:
                 reasons.append(row["failed"][cell["run"]])
         lines.append({**row["facts"], "note": row["facts"]["note"] or "; ".join(dict.fromkeys(reasons))})
@@ -43,13 +44,23 @@ def costs(rows: Rows, store: Store) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=names(COSTS))
 
 
-def _measured(facts: dict[str, Any], cell: dict[str, Any], store: Store) -> Rows:
+def _gradients(row: dict[str, Any], store: Store) -> dict[str, str]:
+    """Return what the checks of a row's models say, by the names of the models."""
+    return {
+        cell["model"]: verdict(pd.read_parquet(store.folder(cell["run"]) / EVIDENCE))
+        for cell in row["cells"]
+        if cell["attack"] == CHECK and store.has(cell["run"]) and store.damage(cell["run"]) is None
+    }
+
+
+def _measured(facts: dict[str, Any], cell: dict[str, Any], gradients: dict[str, str], store: Store) -> Rows:
     spec = store.spec(cell["run"])
     examples = pd.read_parquet(store.folder(cell["run"]) / EXAMPLES)
     shared = {
         **facts,
         "seed": cell["seed"],
         "attack": cell["attack"],
+        "gradients": gradients.get(cell["model"], ""),
         "model_id": cell["model"].partition("-")[2],
     }
     return [{**shared, **row} for row in measure(examples, spec)]

@@ -59,6 +59,7 @@ MEASUREMENTS = (
     ),
     Column("mean_queries", "number", "Queries of the attacked model an image, of the attack alone"),
     Column("flags", "text", "What a reader must know: known defects, no convergence, failures above 1%"),
+    Column("gradients", "text", "sound; masked, with the reasons; or empty where the model was not checked"),
     Column("model_id", "text", "Hash of everything that determined the trained model"),
     Column("attack_id", "text", "Hash of everything that determined this outcome"),
     Column("recipe_hash", "text", "Hash of the recipe as it was resolved for this combination"),
@@ -75,6 +76,7 @@ LEADERBOARD = (
     Column("controls", "text", "For a control: the recipe whose claim it tests"),
     Column("status", "text", "complete; incomplete (some seeds or attacks are missing); failed; not run"),
     Column("note", "text", "The reason for a status, or what else a reader must know"),
+    Column("gradients", "text", "sound; masked, in how many of the checked models and why; or empty: not checked"),
     Column("seeds", "integer", "How many seeds entered the row"),
     Column("seed_list", "text", "Which; 2000000 stands for a given model"),
     Column("interval", "text", "How the 95% intervals were made"),
@@ -101,7 +103,7 @@ DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""
 
 COSTS = (
-    Column("kind", "text", "train, attack, or given: a model that was kept as it was"),
+    Column("kind", "text", "train, attack, check (of gradients), or given: a model that was kept as it was"),
     Column("id", "text", "The run"),
     Column("what", "text", "Recipe, combination, seed and attack"),
     Column("seconds", "number", "Wall-clock time of the job; of models trained side by side, the share of each"),

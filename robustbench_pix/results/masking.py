@@ -4,6 +4,7 @@ The shares were set between models known to be sound (on digits at most 3 of 64 
 restarts disagree on 8 at most, and nothing else shows) and models made to hide their gradients, which show on most.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -21,9 +22,14 @@ class Sign(NamedTuple):
     reason: str
 
     @property
+    def allowed(self) -> int:
+        """How many images may show the sign; a single one never proves anything."""
+        return max(1, int(self.allowed_share * self.of))
+
+    @property
     def shows(self) -> bool:
-        """Whether more images show the sign than may; a single image never proves anything."""
-        return self.images > max(1.0, self.allowed_share * self.of)
+        """Whether more images show the sign than may."""
+        return self.images > self.allowed
 
 
 def signs(evidence: pd.DataFrame) -> list[Sign]:
@@ -58,3 +64,18 @@ def verdict(evidence: pd.DataFrame) -> str:
     """Return ``sound``, or ``masked`` with the reasons in words."""
     reasons = [sign.reason for sign in signs(evidence) if sign.shows]
     return f"masked: {', '.join(reasons)}" if reasons else "sound"
+
+
+def summary(verdicts: Iterable[str]) -> str:
+    """Return one text for several models: in how many of the checked ones gradients are masked, and why in the first.
+
+    >>> summary(["sound", "masked: 9 of 60 images without a gradient", ""])
+    'masked in 1 of 2 models: 9 of 60 images without a gradient'
+    >>> summary(["sound", ""]), summary(["", ""])
+    ('sound', '')
+    """
+    checked = [text for text in verdicts if text]
+    masked = [text for text in checked if text != "sound"]
+    if not masked:
+        return "sound" if checked else ""
+    return f"masked in {len(masked)} of {len(checked)} models: {masked[0].partition(': ')[2]}"

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.attacks.ledger import CHECKPOINTS
-from robustbench_pix.evaluation.batch import DISTANCE_AT
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.results.columns import Column
 from robustbench_pix.results.frames import typed
 from robustbench_pix.results.survival import queries_to_success
-from robustbench_pix.runs.plans import Rows
+from robustbench_pix.runs.plans import CHECK, Rows
 from robustbench_pix.runs.store import EXAMPLES, Store
 
 ACCESSES = ("decisions", "scores")
@@ -56,7 +55,7 @@ def query_table(rows: Rows, store: Store) -> pd.DataFrame:
 def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:
     by_attack: dict[str, list[str]] = {}
     for cell in row["cells"]:
-        if store.has(cell["run"]) and store.damage(cell["run"]) is None:
+        if cell["attack"] != CHECK and store.has(cell["run"]) and store.damage(cell["run"]) is None:
             by_attack.setdefault(cell["attack"], []).append(cell["run"])
     for attack, runs in by_attack.items():
         identity = store.spec(runs[0])["identity"]

@@ -8,12 +8,11 @@ from robustbench_pix.attacks.base import FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
-from robustbench_pix.errors import UserError
 from robustbench_pix.evaluation.batch import Case
 from robustbench_pix.evaluation.evaluate import evaluate
 from robustbench_pix.networks.ensemble import ensemble
 from robustbench_pix.networks.inference import channels_last, for_inference
-from robustbench_pix.runs.jobs import Job, load, optional_path
+from robustbench_pix.runs.jobs import Job, load_tested, optional_path
 from robustbench_pix.runs.store import EXAMPLES, Store
 from robustbench_pix.runs.training_job import trained_network
 
@@ -26,12 +25,8 @@ SOURCES_IN_MEMORY = 3
 
 def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
     """Attack the model of a job and write one row for each image and strength into a scratch folder."""
-    data = load(job.context["data"])
-    if data.test_images is None or data.test_labels is None:
-        raise UserError(f"The task {job.identity['task']} has no test images to attack.")
-    limit = job.identity["test_images"]
+    images, labels, classes = load_tested(job, device)
     wanted = job.identity["attack"]
-    images = data.test_images[:limit].to(device).float() / 255
     trained, *sources = (trained_network(store, name).to(device) for name in job.needs)
     evaluation = EvaluationSpec(**wanted["evaluation"])
     case = Case(
@@ -41,7 +36,7 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         strength_kind=wanted["strength"],
         strengths=tuple(wanted["strengths"]),
         evaluation=evaluation,
-        classes=data.classes,
+        classes=classes,
     )
     attack = build_attack(attack_spec(job))
     if isinstance(attack, FixedStrengthAttack):
@@ -51,7 +46,7 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         ensemble([channels_last(source) for source in sources]) if sources else None,
         attack,
         images,
-        data.test_labels[:limit].to(device),
+        labels,
         case,
         device=device,
         source_memory=_source_memory(job.needs[1:]) if sources else None,

@@ -13,10 +13,13 @@ from torch.nn import functional
 
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.devices import resolve_device, worker_devices
+from robustbench_pix.evaluation.masking import IMAGES
 from robustbench_pix.identity import canonical_json, digest
 from robustbench_pix.regularizers.base import DEFAULT_PAIRS
 from robustbench_pix.runs.jobs import Job, load
-from robustbench_pix.runs.planning import Plan, make_plan
+from robustbench_pix.runs.plan import Plan
+from robustbench_pix.runs.planning import make_plan
+from robustbench_pix.runs.plans import CHECK
 from robustbench_pix.runs.request import Request
 from robustbench_pix.runs.running import Means
 from robustbench_pix.runs.scheduling import missing_jobs
@@ -35,6 +38,9 @@ QUERIES_OF_A_STEP = {
     "art:HopSkipJump": 240,
 }
 """Queries of an image, at all strengths together, for each ``steps`` or ``max_iter`` of an attack, as measured."""
+
+GRADIENTS_OF_A_CHECK, QUERIES_OF_A_CHECK = 300, 300
+"""Of an image, as measured."""
 
 TRIAL_IMAGES = 16
 
@@ -57,7 +63,7 @@ def estimate(request: Request, means: Means) -> list[dict[str, Any]]:
         key = canonical_json(training.identity["task"])
         trainings.setdefault(key, training)
         seconds = known.get(_work(job)) or _seconds(job, training, lambda key=key: trial(key))  # type: ignore[misc]
-        group = "train" if job.kind == "train" else job.context["attack"]
+        group = job.context["attack"] if job.kind == "attack" else {"train": "train", "check": CHECK}[job.kind]
         groups.setdefault(group, []).append((seconds, _bytes(job)))
     rows = [_row(group, costs, len(workers)) for group, costs in groups.items()]
     return [*rows, _row("all", [cost for costs in groups.values() for cost in costs], len(workers))]
@@ -100,6 +106,8 @@ def _work(job: Job) -> str:
 
 
 def _work_of(identity: dict[str, Any], task: str) -> str:
+    if identity["kind"] == "check":
+        return digest([identity["task"], identity["test_images"], identity["check"]])
     if identity["kind"] == "attack":
         return digest([identity["task"], identity["test_images"], identity["attack"]])
     return digest([task, identity["task"], identity["precision"], _pairs(identity)])
@@ -107,7 +115,9 @@ def _work_of(identity: dict[str, Any], task: str) -> str:
 
 def _earlier_seconds(store: Store) -> dict[str, float]:
     found = {}
-    for path in sorted(path for kind in ("train", "attack") for path in store.root.glob(f"{kind}-*/spec.json")):
+    for path in sorted(
+        path for kind in ("train", "attack", "check") for path in store.root.glob(f"{kind}-*/spec.json")
+    ):
         if store.damage(path.parent.name):
             continue
         spec = store.spec(path.parent.name)
@@ -123,6 +133,8 @@ def _seconds(job: Job, training: Job, trial: Callable[[], tuple[float, float]]) 
         examples = min(len(data.train_images), task.train_images or len(data.train_images))
         images_a_step = task.batch_size + 2 * _pairs(job.identity)
         return trial()[1] * images_a_step * task.epochs * examples / task.batch_size
+    if job.kind == "check":
+        return IMAGES * (trial()[1] * GRADIENTS_OF_A_CHECK + trial()[0] * QUERIES_OF_A_CHECK)
     attack = job.identity["attack"]
     if attack["access"] in ("none", "transfer"):
         return trial()[0] * _attacked(job) * len(attack["strengths"])
@@ -149,6 +161,8 @@ def _bytes(job: Job) -> float:
     if job.kind == "train":
         state = network_of(job.identity, job.context).state_dict()
         return sum(value.numel() * value.element_size() for value in state.values())
+    if job.kind == "check":
+        return IMAGES * BYTES_OF_AN_EXAMPLE
     return _attacked(job) * max(1, len(job.identity["attack"]["strengths"])) * BYTES_OF_AN_EXAMPLE
 
 

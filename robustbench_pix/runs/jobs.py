@@ -6,17 +6,19 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from robustbench_pix.catalogue.registries import datasets
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.data.preparation import regularization_images
-from robustbench_pix.errors import unknown
+from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.identity import DIGEST_LENGTH, digest
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training, one attack, or a given model to keep.
+    """One training, one attack, one check of gradients, or a given model to keep.
 
     Attributes:
         identity: everything that changes its numbers, as JSON values; no path, device, name or worker.
@@ -24,7 +26,7 @@ class Job:
         needs: names of the jobs that must be finished first.
     """
 
-    kind: Literal["train", "attack", "given"]
+    kind: Literal["train", "attack", "check", "given"]
     identity: dict[str, Any]
     context: dict[str, Any]
     needs: tuple[str, ...] = ()
@@ -69,6 +71,18 @@ def load(context: dict[str, Any]) -> ImageData:
     """Load the data set of a context."""
     folder = Path(context["folder"]) if context["folder"] else None
     return load_dataset(context["reference"], folder, root=Path(context["root"]), colour=context["colour"])
+
+
+def load_tested(job: Job, device: str) -> tuple[Tensor, Tensor, int]:
+    """Return the test images of a job, float32 in [0, 1], (N, C, H, W), their labels, and how many classes there are.
+
+    Raises:
+        UserError: the data set has none.
+    """
+    data, limit = load(job.context["data"]), job.identity["test_images"]
+    if data.test_images is None or data.test_labels is None:
+        raise UserError(f"The task {job.identity['task']} has no test images to attack.")
+    return data.test_images[:limit].to(device).float() / 255, data.test_labels[:limit].to(device), data.classes
 
 
 def load_regularization_images(context: dict[str, Any]) -> Any:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, SuiteSpec
-from robustbench_pix.runs.planning import Plan, plan_attacks
+from robustbench_pix.runs.plan import Plan
+from robustbench_pix.runs.planning import plan_attacks
 from robustbench_pix.runs.plans import Rows, as_rows
 from robustbench_pix.runs.request import Request
 from robustbench_pix.runs.running import Means, begin, complete

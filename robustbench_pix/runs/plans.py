@@ -12,6 +12,9 @@ from robustbench_pix.identity import digest
 from robustbench_pix.runs.store import Store, disk_error
 
 PLANS = "plans"
+CHECK = "gradient-check"
+"""Stands for an attack in the cells that check a model for masked gradients."""
+
 BLOCK = ("suite", "suite_version", "protocol", "task", "images", "size", "colour", "network", "precision")
 
 Rows = list[dict[str, Any]]

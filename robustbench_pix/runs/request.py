@@ -69,6 +69,8 @@ class Request:
     precision: Precision
     data_root: Path
     given: GivenModel | None = None
+    check_gradients: bool | None = None
+    """Whether models are checked for masked gradients; as the suite says where None."""
 
     def __post_init__(self) -> None:
         """Refuse what the command line refuses by itself, and a given model under the name of a recipe."""
@@ -139,6 +141,7 @@ def request_of_given(
     size: str,
     colour: Colour | None,
     data_root: Path,
+    check_gradients: bool | None,
 ) -> Request:
     """Return the request that attacks a given model alone; see ``parse_given``.
 
@@ -156,6 +159,7 @@ def request_of_given(
         precision="float32",
         data_root=data_root,
         given=parse_given(reference, weights, name),
+        check_gradients=check_gradients,
     )
     request.task_at_size(task)
     return request

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from robustbench_pix.devices import resolve_device, trainings_together, worker_devices
 from robustbench_pix.runs.executors import begin_server, inline, processes
 from robustbench_pix.runs.given_model import keep
-from robustbench_pix.runs.planning import Plan, make_plan
+from robustbench_pix.runs.plan import Plan
+from robustbench_pix.runs.planning import make_plan
 from robustbench_pix.runs.plans import Rows, as_rows, save_plan
 from robustbench_pix.runs.request import Request, check_choice
 from robustbench_pix.runs.scheduling import Watcher, carry_out, missing_jobs

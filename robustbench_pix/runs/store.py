@@ -16,6 +16,7 @@ from robustbench_pix.errors import UserError
 
 SPEC = "spec.json"
 EXAMPLES = "examples.parquet"
+EVIDENCE = "evidence.parquet"
 WEIGHTS = "weights.safetensors"
 PROGRESS = "progress"
 SCRATCH = ".scratch"

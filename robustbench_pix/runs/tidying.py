@@ -12,7 +12,7 @@ def removable(workspace: Workspace, *, unused: bool) -> list[tuple[Path, str]]:
     """Return folders to remove, each with the reason. A source model counts as used where its attacks are."""
     store = Store(workspace.runs)
     found = [(path, "left by an interrupted run") for path in store.scratches() if not store.is_alive(path)]
-    runs = sorted(path for kind in ("train", "given", "attack") for path in store.root.glob(f"{kind}-*"))
+    runs = sorted(path for kind in ("train", "given", "attack", "check") for path in store.root.glob(f"{kind}-*"))
     damaged = {path: damage for path in runs if (damage := store.damage(path.name))}
     found += [(path, f"damaged ({damage})") for path, damage in damaged.items()]
     if unused:

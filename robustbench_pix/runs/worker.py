@@ -94,12 +94,15 @@ def described(job: Job, device: str) -> dict[str, Any]:
 
 def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:
     from robustbench_pix.runs.attack_job import run_attack
+    from robustbench_pix.runs.check_job import run_check
     from robustbench_pix.runs.training_job import run_training
 
     progress = _reporter(scratch / PROGRESS)
     try:
         if job.kind == "train":
             yield from run_training(job, scratch, device=device, progress=progress)
+        elif job.kind == "check":
+            run_check(job, store, scratch, device=device)
         else:
             run_attack(job, store, scratch, device=device, progress=progress)
     except OSError as error:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from robustbench_pix.attacks.access import Oracle
-from robustbench_pix.attacks.ledger import CHECKPOINTS, Ledger, ordinals
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.ledger import Ledger, ordinals
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.toys import (
     Counting,

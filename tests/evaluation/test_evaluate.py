@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.ledger import CHECKPOINTS
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS
 from robustbench_pix.attacks.noise import GaussianNoise
 from robustbench_pix.evaluation import evaluate as evaluating
 from robustbench_pix.evaluation import judging

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import robustbench_pix as rbp
-from robustbench_pix.attacks.ledger import CHECKPOINTS
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS
 from robustbench_pix.results.queries import query_table
 from robustbench_pix.runs.plans import saved_rows
 from robustbench_pix.runs.store import Store
