@@ -135,6 +135,20 @@ def test_frost_hides_ever_more_of_an_image():
     assert all(high < low for low, high in pairwise(likeness))
 
 
+def test_every_corruption_and_each_of_its_draws_has_numbers_of_its_own():
+    images, keys = textures(2, 1, 8, 8), keys_of(2)
+    draws = Corruption("snow").draws(keys, images)
+    assert not torch.equal(draws.uniform(0, 8, 8), draws.uniform(1, 8, 8))
+    assert not torch.equal(draws.uniform(0, 8, 8), Corruption("frost").draws(keys, images).uniform(0, 8, 8))
+    assert draws.normal(0, 8, 8).min() < 0
+
+
+def test_jpeg_rounds_to_the_nearest_level():
+    images = 0.9 * textures(3, 1, 16, 16)
+    levels = (images * 255).round() / 255
+    assert torch.equal(perturbed("jpeg-compression", images, (3,)), perturbed("jpeg-compression", levels, (3,)))
+
+
 @pytest.mark.parametrize("strength", [0.5, 6, -1])
 def test_a_strength_that_is_no_severity_is_refused(strength):
     with pytest.raises(JobFailedError, match=r"severities are 0, 1, 2, 3, 4 and 5 \(got"):

@@ -119,10 +119,12 @@ def test_a_run_reads_the_files_that_are_there_and_says_so(tmp_path, run):
 
     network = rbp.load_model(tmp_path / f"runs/train-{read['model_id'].iloc[0]}")
     test = few_images(None, colour="gray").test_images[:25].float() / 255
-    fog = torch.from_numpy(written[4 * COUNT : 4 * COUNT + 25]).permute(0, 3, 1, 2)
+    fog = to_gray(torch.from_numpy(written[4 * COUNT : 4 * COUNT + 25]).permute(0, 3, 1, 2)).float() / 255
     with torch.no_grad():
-        right = [network(images).argmax(dim=1) == LABELS[:25] for images in (test, to_gray(fog).float() / 255)]
+        right = [network(images).argmax(dim=1) == LABELS[:25] for images in (test, fog)]
     assert read.loc["corruption-fog", "correct"] == int((right[0] & right[1]).sum())
+    far = np.median((fog - test).flatten(1).norm(dim=1)[right[0]])
+    assert read.loc["corruption-fog", "median_l2"] == pytest.approx(far, rel=1e-5)
 
     write(tmp_path / "data", seed=1)
     assert run().loc["corruption-fog", "attack_id"] not in (

@@ -34,6 +34,7 @@ def test_energy_is_conserved_but_for_the_corners():
 def test_groups_are_thirds():
     found = Grouping({name: place / 10 for place, name in enumerate("abcdef")}, (0.15, 0.35))
     assert [found.group(name) for name in "abcdef"] == ["low", "low", "medium", "medium", "high", "high"]
+    assert Grouping({"alone": 0.2}, (0.2, 0.2)).group("alone") == "low"
 
 
 def test_grouping_of_the_corruptions():

@@ -1,6 +1,5 @@
 """The noises of CIFAR-10-C."""
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -47,11 +46,10 @@ def shot_noise(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 @lru_cache
 def _poisson_table(photons: int) -> Tensor:
-    """Return P(Poisson(photons level / 255) <= count) + level, in units of 2^-24, int64 (256, counts).
+    """Return P(Poisson(photons level / 255) <= count) + level, in units of 2^-24, int64 (256, photons).
 
-    Flattened it ascends, so that a quantile is one search, in whole numbers.
+    Flattened it ascends, so that a quantile is one search, in whole numbers. More photons than for white are white.
     """
-    counts = np.arange(math.ceil(photons + 8 * math.sqrt(photons)) + 8)
     level = np.arange(LEVELS + 1)[:, None]
-    cumulated = np.ceil(pdtr(counts, photons * level / LEVELS) * UNIT).astype(np.int64)
+    cumulated = np.ceil(pdtr(np.arange(photons), photons * level / LEVELS) * UNIT).astype(np.int64)
     return torch.from_numpy(cumulated + level * UNIT)
