@@ -2,8 +2,9 @@
 
 Rahmati, Moosavi-Dezfooli, Frossard, Dai 2020 (arXiv 2003.06468), algorithm 1 for l2 and linf: the normal is estimated
 from decisions at random low-frequency probes around a point of the boundary, and the next point lies where the ray from
-the image in that direction crosses it. As in the authors' code estimates are added up. Unlike there an image whose ray
-crosses no nearer stays where it is, and directions are each image's own, so nothing depends on the batch.
+the image in that direction crosses it. As in the authors' code estimates are added up, here with all directions counting
+alike. Unlike there an image whose ray crosses no nearer stays where it is, rays go on along the faces of [0, 1], and
+directions are each image's own, so nothing depends on the batch.
 """
 
 from collections.abc import Sequence
@@ -37,8 +38,8 @@ class GeoDA(MinimalDistanceAttack):
     """Rays from the image, l2 or linf as the entry's ``strength`` says.
 
     Args:
-        directions: asked about in all; each estimate gets 1 / rate^(2/3) times those of the one before (theorem 2).
-        frequencies: of the cosine basis that directions are made of, in height and width each; all if there are less.
+        directions: asked about in all; each estimate gets 1 / rate^(2/3) times those of the one before.
+        frequencies: of the cosine basis that directions are made of, in height and width each; all if there are fewer.
         rate: at which the distance is taken to converge, lambda.
         sigma: of the Gaussian coefficients of probes; the boundary is found to half of it.
     """

@@ -27,7 +27,7 @@ class SimBA(FixedStrengthAttack):
     Args:
         steps: directions tried, two queries at most each, and one query more for the image itself.
         basis: ``pixel``, single values, or ``dct``, low frequencies of a channel.
-        frequencies: of the cosine basis, in height and width each; all if there are less.
+        frequencies: of the cosine basis, in height and width each; all if there are fewer.
         step: length along a direction as a share of the strength.
     """
 
