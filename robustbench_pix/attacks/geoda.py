@@ -2,8 +2,8 @@
 
 Rahmati, Moosavi-Dezfooli, Frossard, Dai 2020 (arXiv 2003.06468), algorithm 1 for l2 and linf: the normal is estimated
 from decisions at random low-frequency probes around a point of the boundary, and the next point lies where the ray from
-the image in that direction crosses it. As in the authors' code estimates are added up, here with all directions counting
-alike. Unlike there an image whose ray crosses no nearer stays where it is, rays go on along the faces of [0, 1], and
+the image in that direction crosses it. As in the authors' code estimates are added up, here with all directions alike.
+Unlike there an image whose ray crosses no nearer stays where it is, rays go on along the faces of [0, 1], and
 directions are each image's own, so nothing depends on the batch.
 """
 
