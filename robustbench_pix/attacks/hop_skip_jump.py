@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
+from robustbench_pix.attacks.asking import QUERIES_AT_ONCE, in_parts
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
 from robustbench_pix.attacks.geometry import lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
@@ -19,9 +20,6 @@ from robustbench_pix.attacks.parameters import positive, whole
 
 DIRECTIONS_AT_ONCE = 32
 """Of one image. Part of the numbers: sums are rounded in this order."""
-
-QUERIES_AT_ONCE = {"cpu": 128, "cuda": 4096}
-"""By type of device; a matter of speed."""
 
 FIRST_RADIUS = 0.1
 """Of the probes around the first point; later ones are a share of the distance."""
@@ -162,5 +160,4 @@ class Hunt:
         return difference.flatten(1).abs().amax(dim=1) if self.norm == "linf" else lengths(difference)
 
     def _fooled(self, queries: Tensor, rows: Tensor) -> Tensor:
-        parts = zip(queries.split(self.at_once), rows.split(self.at_once), strict=True)
-        return torch.cat([self.oracle(query, row).argmax(dim=1) != self.labels[row] for query, row in parts])
+        return in_parts(self.oracle, queries, rows).argmax(dim=1) != self.labels[rows]

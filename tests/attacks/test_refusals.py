@@ -17,6 +17,13 @@ OWN = [
     ("hop-skip-jump", {"initial_gradient_queries": 0}, "at least 1 (got 0)"),
     ("square", {"steps": True}, "steps must be a whole number of at least 1 (got True)"),
     ("square", {"initial_share": 1.5}, "a positive number of at most 1 (got 1.5)"),
+    ("geoda", {"rate": 1.5}, "rate must be a positive number of at most 1 (got 1.5)"),
+    ("geoda", {"directions": 0}, "directions must be a whole number of at least 1 (got 0)"),
+    ("geoda", {"sigma": 0}, "sigma must be a positive number (got 0)"),
+    ("pointwise", {"steps": 5}, "takes no arguments"),
+    ("simba", {"basis": "wavelet"}, "basis must be pixel or dct (got 'wavelet')"),
+    ("simba", {"step": 2}, "step must be a positive number of at most 1 (got 2)"),
+    ("natural-evolution", {"directions": 2.5}, "directions must be a whole number of at least 1 (got 2.5)"),
 ]
 
 

@@ -113,10 +113,17 @@ def test_what_was_asked_outside_the_ball_is_not_found():
     assert ((examples["found_at"] == 1) == (examples["strength"] == 0.5)).all()
 
 
-ATTACKS = [
+OURS = [
     ("boundary", "decisions", {"steps": 2000}),
     ("hop-skip-jump", "decisions", {"steps": 8}),
+    ("pointwise", "decisions", {}),
+    ("geoda", "decisions", {}),
     ("square", "scores", {"steps": 1000}),
+    ("simba", "scores", {}),
+    ("natural-evolution", "scores", {}),
+]
+ATTACKS = [
+    *OURS,
     ("foolbox:BoundaryAttack", "decisions", {"steps": 2000}),
     ("art:SignOPTAttack", "decisions", {}),
     ("art:SquareAttack", "scores", {"max_iter": 500}),
@@ -137,7 +144,7 @@ def test_no_attack_is_answered_more_than_its_budget(case):
         assert bound["distance_at_100"].tolist() == free["distance_at_100"].tolist()
 
 
-@pytest.mark.parametrize("case", ATTACKS[:3], ids=[case[0] for case in ATTACKS[:3]])
+@pytest.mark.parametrize("case", OURS, ids=[case[0] for case in OURS])
 def test_under_a_budget_our_own_attacks_do_not_depend_on_the_batch(case):
     together, apart = run(*case, budget=150), run(*case, images=2, budget=150)
     same = together[together["index"].isin(apart["index"])]
