@@ -93,3 +93,22 @@ def test_it_is_as_near_as_foolboxs():
     )
     assert np.isfinite(theirs).all()
     assert abs(np.log(ours / theirs).mean()) < 0.05
+
+
+def test_every_pass_has_an_order_of_its_own():
+    """Where all values are needed, the first pass sets none back, and the second bisects each."""
+    asked = []
+
+    class AllNeeded(nn.Module):
+        def forward(self, images):
+            asked.append(images.flatten().clone())
+            return torch.stack([torch.zeros(len(images)), images.flatten(1).amin(dim=1) - 0.5], dim=1)
+
+    images = 0.4 * some_images(1)
+    found, _ = retreated(AllNeeded(), images, torch.ones_like(images))
+    assert (found - 0.5).abs().max() <= 2**-10
+    queries = torch.stack(asked[1:])
+    first = queries[:64].argmin(dim=1).tolist()
+    bisected = [query.argmin().item() for query in queries[64:] if query.min() == images.flatten()[query.argmin()]]
+    assert sorted(first) == sorted(bisected[:64]) == list(range(64))
+    assert first != bisected[:64]
