@@ -36,15 +36,32 @@ def models(workspace: Workspace, style: str) -> None:
 
 
 @click.command()
+@click.option(
+    "--engine",
+    metavar="ENGINE",
+    type=click.Choice(["foolbox", "art", "own"]),
+    help="List what an entry can name instead: the classes of foolbox or art, or our own.",
+)
 @workspace_option
 @format_option
-def attacks(workspace: Workspace, style: str) -> None:
+def attacks(engine: str | None, workspace: Workspace, style: str) -> None:
     """List the attacks: what each may see, and what is known against its engine.
 
     \b
     Example:
     $ rbp attacks --format json
+    $ rbp attacks --engine foolbox
     """
+    if engine == "own":
+        from robustbench_pix.attacks.own_attacks import nameable_of_ours
+
+        write_rows(nameable_of_ours(), style)
+        return
+    if engine:
+        from robustbench_pix.attacks.engine_signatures import nameable
+
+        write_rows(nameable(engine), style)
+        return
     rows = []
     for name in workspace.names("attacks"):
         spec = workspace.attack(name)
@@ -60,7 +77,7 @@ def attacks(workspace: Workspace, style: str) -> None:
                 "known_defect": defect.reason if defect else "",
             }
         )
-    write_rows(rows, style, narrow=("attack", "access", "strength", "summary"))
+    write_rows(rows, style, narrow=("attack", "access", "engine", "strength", "summary"))
 
 
 @click.command()
