@@ -22,6 +22,7 @@ KNOWN_DEFECTS = {
         "scales by the largest entry without its sign, and is clipped back", False
     ),
     "foolbox:PointwiseAttack": Defect("draws pixel orders from numpy for the whole batch", False),
+    "foolbox:BinarizationRefinementAttack": Defect("only refines what another attack found on binary images", True),
     "foolbox:DatasetAttack": Defect("must be fed a data set by code, which a catalogue entry cannot do", True),
     "foolbox:GenAttack": Defect("is targeted only, and this harness measures untargeted attacks", True),
     "foolbox:L0FMNAttack": Defect("calls a method that torch tensors do not have", True),
@@ -76,6 +77,9 @@ UNDECLARED = {
     "art:ThresholdAttack": "cma",
 }
 """A package that a class needs and its library does not declare."""
+
+KNOWN_VIOLATIONS: dict[str, dict[str, str]] = {}
+"""Reference -> property of ``rbp doctor --attacks`` -> why it is broken, where that is known and part of no number."""
 
 
 def reason(error: Exception) -> str:

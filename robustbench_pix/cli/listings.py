@@ -1,5 +1,7 @@
 """``rbp models``, ``attacks``, ``suites`` and ``tasks``: what the catalogue holds. Runs no code of an entry."""
 
+from typing import Any
+
 import rich_click as click
 
 from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
@@ -60,7 +62,8 @@ def attacks(engine: str | None, workspace: Workspace, style: str) -> None:
     if engine:
         from robustbench_pix.attacks.engine_signatures import nameable
 
-        write_rows(nameable(engine), style)
+        named = nameable(engine)
+        write_rows([_in_short(row) for row in named] if style == "table" else named, style)
         return
     rows = []
     for name in workspace.names("attacks"):
@@ -131,6 +134,19 @@ def tasks(workspace: Workspace, style: str) -> None:
             }
         )
     write_rows(rows, style, narrow=("task", "network", "sizes", "summary"))
+
+
+def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a class in three columns, which fit beside the longest names."""
+    known = [row["known_defect"]] if row["known_defect"] else []
+    stated = {key: value for key, value in row["parameters"].items() if not row["known_defect"].startswith("refused")}
+    return {
+        "class": row["class"].partition(":")[2],
+        "needs": [row["access"], *row["strength"]] if row["access"] else [],
+        "parameters and what is known": "; ".join(
+            [", ".join(f"{key} = {value}" for key, value in stated.items())] * bool(stated) + known
+        ),
+    }
 
 
 def _place(spec: CatalogueSpec) -> str:
