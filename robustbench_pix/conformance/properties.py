@@ -18,7 +18,7 @@ Broken = str | None
 
 def repeats(trial: Trial, first: Outcome) -> Broken:
     """The same bytes twice."""
-        again = trial.run()
+    again = trial.run()
     same = first.raw.keys() == again.raw.keys() and all(
         torch.equal(first.raw[place], again.raw[place]) or _both_nan(first.raw[place], again.raw[place])
         for place in first.raw
