@@ -8,14 +8,14 @@ from robustbench_pix.attacks.engine_signatures import engine_class
 from robustbench_pix.attacks.engines import KNOWN_VIOLATIONS, engine_of
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec
-from robustbench_pix.conformance.properties import PROPERTIES
+from robustbench_pix.conformance.properties import DOES_NOT_APPLY, PROPERTIES
 from robustbench_pix.conformance.trial import Build, Outcome, Trial
 from robustbench_pix.errors import UserError
 
 MOST = {"steps": 12, "max_iter": 5, "restarts": 2, "queries": 200, "query_limit": 200, "max_queries": 200}
 """The most that an attack is tried with, of what makes it long; everything else is as its entry says."""
 
-State = Literal["passes", "known", "FAILS"]
+State = Literal["passes", "-", "known", "FAILS"]
 
 
 class Finding(NamedTuple):
@@ -67,8 +67,8 @@ def _finding(name: str, trial: Trial, first: Outcome, known: str | None) -> Find
         broken = PROPERTIES[name](trial, first)
     except Exception as error:
         broken = f"it raised {_said(error)}"
-    if broken is None:
-        return Finding(name, "passes", "")
+    if broken is None or broken == DOES_NOT_APPLY:
+        return Finding(name, "-" if broken else "passes", "")
     return Finding(name, "known", known) if known else Finding(name, "FAILS", broken)
 
 

@@ -1,4 +1,4 @@
-"""The properties that an attack must hold: each returns in what it is broken, or None, also where it does not apply."""
+"""The properties that an attack must hold: each returns in what it is broken, None, or that it does not apply."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,10 @@ from robustbench_pix.conformance.models import Bowls, Island, Stubborn
 from robustbench_pix.conformance.trial import IMAGES, NO_STRENGTH, Outcome, Trial
 
 BUDGET = 15
-ROUNDING = 1e-3
+ROUNDING = 1e-4
 BOUNDS = 1e-6
+
+DOES_NOT_APPLY = "-"
 
 Broken = str | None
 
@@ -55,7 +57,7 @@ def bounds(trial: Trial, first: Outcome) -> Broken:
 def budget(trial: Trial, first: Outcome) -> Broken:
     """With few queries it ends, and no more are answered."""
     if not trial.asks_model:
-        return None
+        return DOES_NOT_APPLY
     asked = trial.run(budget=BUDGET).columns["queries"].max().item()
     return None if asked <= BUDGET else f"{asked} queries were answered within a budget of {BUDGET}"
 
@@ -96,7 +98,7 @@ def labels(trial: Trial, first: Outcome) -> Broken:
 def alone(trial: Trial, first: Outcome) -> Broken:
     """An image about which hardly anything fools the model does not sink the others."""
     if trial.spec.access == "none":
-        return None
+        return DOES_NOT_APPLY
 
     def island() -> Island:
         return Island(trial.images()[0])
@@ -109,6 +111,8 @@ def alone(trial: Trial, first: Outcome) -> Broken:
 
 def zero(trial: Trial, first: Outcome) -> Broken:
     """At strength 0 the images come back bit for bit."""
+    if NO_STRENGTH in {strength for _, strength in first.raw}:
+        return DOES_NOT_APPLY
     images = trial.images()
     moved = [number for (number, at), made in first.raw.items() if at == 0 and not torch.equal(made, images[number])]
     return "at strength 0 it changes images" if moved else None

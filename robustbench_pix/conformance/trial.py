@@ -109,7 +109,6 @@ class Trial:
         subject = Subject(network, source, images, labels, clean, asked, "cpu", None)
         outcome = Outcome(list(numbers), network, source)
         attack = self.build(spec)
-        recorded = _FixedRecorder if isinstance(attack, FixedStrengthAttack) else _MinimalRecorder
         groups = [[number] for number in numbers] if attack.one_by_one else [list(numbers)]
         parts = []
         with tempfile.TemporaryDirectory() as folder, chdir(folder):
@@ -117,9 +116,10 @@ class Trial:
                 batch = Batch(subject, case, np.array(group), np.zeros(len(group), dtype=int))
                 with global_streams("attack", *batch.first_key.parts):
                     before = _states()
-                    recorder: Any = recorded(attack, outcome)
-                    fixed = isinstance(attack, FixedStrengthAttack)
-                    parts.append(batch.fixed(recorder) if fixed else batch.minimal(recorder))
+                    if isinstance(attack, FixedStrengthAttack):
+                        parts.append(batch.fixed(_FixedRecorder(attack, outcome)))
+                    else:
+                        parts.append(batch.minimal(_MinimalRecorder(attack, outcome)))
                     outcome.drew |= _states() != before
             outcome.wrote = sorted(path.name for path in Path(folder).iterdir())
         outcome.columns = {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
