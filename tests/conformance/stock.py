@@ -43,4 +43,5 @@ class Art(MinimalDistanceAttack):
             attacked_module(target), nn.CrossEntropyLoss(), tuple(images.shape[1:]), 4, clip_values=(0.0, 1.0)
         )
         attack = self.engine_class(estimator, verbose=False, **self.parameters)
-        return torch.from_numpy(np.float32(attack.generate(images.numpy(), y=np.eye(4, dtype=np.float32)[labels])))
+        one_hot = np.eye(4, dtype=np.float32)[labels.numpy()]
+        return torch.from_numpy(np.float32(attack.generate(images.numpy(), y=one_hot)))

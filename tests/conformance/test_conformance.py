@@ -117,9 +117,9 @@ def test_a_clean_image_that_the_toolbox_returns_for_want_of_a_start_is_counted_a
 
 
 def test_it_notices_that_geoda_writes_files_and_does_not_end(monkeypatch):
-    monkeypatch.setattr(Watched, "limit", 500)
+    monkeypatch.setattr(Watched, "limit", 3000)
     monkeypatch.setattr(np, "mat", np.asmatrix, raising=False)
-    found = broken(entry("boundary"), lambda: stock.Art(art.GeoDA, max_iter=40, sub_dim=3))
+    found = broken(entry("boundary"), lambda: stock.Art(art.GeoDA, max_iter=2000, sub_dim=3))
     assert "2d_dct_basis" in found["files"]
     assert "did not end" in found["ends"]
 
