@@ -27,8 +27,8 @@ class Failures:
 
     def note(self, error: Exception, key: ImageKey) -> None:
         """Note an error of the library on an image; errors of the harness and of the machine are raised again."""
-        raise_ours(error)
         self.tried += 1
+        raise_ours(error)
         self.raised[f"{type(error).__name__}: {reason(error)}"[:300]] += 1
         self.marks[key] = FAILED
 

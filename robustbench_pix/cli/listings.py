@@ -1,5 +1,6 @@
 """``rbp models``, ``attacks``, ``suites`` and ``tasks``: what the catalogue holds. Runs no code of an entry."""
 
+from shutil import get_terminal_size
 from typing import Any
 
 import rich_click as click
@@ -9,6 +10,9 @@ from robustbench_pix.catalogue.specs import CatalogueSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
 from robustbench_pix.cli.options import format_option, workspace_option
 from robustbench_pix.cli.output import write_rows
+
+ENGINE_FITS = 80
+"""Characters of a terminal that shows the engine of each attack."""
 
 
 @click.command()
@@ -80,7 +84,8 @@ def attacks(engine: str | None, workspace: Workspace, style: str) -> None:
                 "known_defect": defect.reason if defect else "",
             }
         )
-    write_rows(rows, style, narrow=("attack", "access", "engine", "strength", "summary"))
+    engine_column = ["engine"] if get_terminal_size().columns >= ENGINE_FITS else []
+    write_rows(rows, style, narrow=("attack", "access", *engine_column, "strength", "summary"))
 
 
 @click.command()

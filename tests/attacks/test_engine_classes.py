@@ -29,7 +29,6 @@ FEWER = {
     "nb_steps": 3,
     "initial_gradient_eval_steps": 5,
     "max_gradient_eval_steps": 10,
-    "use_resize": False,
     "conjugate_sinkhorn_max_iter": 20,
     "projected_sinkhorn_max_iter": 20,
 }
