@@ -186,7 +186,8 @@ def test_doctor_fails_with_an_attack_that_breaks_a_property(rbp, workspace):
         "    for strength in strengths:\n        yield images + strength * torch.rand_like(images)\n"
     )
     (workspace / "attacks/ours.toml").write_text(
-        'summary = "x"\nattack = "ours.py:noise"\naccess = "none"\nstrength = "width"\nstrengths = { default = [0, 1] }\n'
+        'summary = "x"\nattack = "ours.py:noise"\naccess = "none"\n'
+        'strength = "width"\nstrengths = { default = [0, 1] }\n'
     )
     said = rbp("doctor", "--attacks", "ours")
     assert said.code == 1
