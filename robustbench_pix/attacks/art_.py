@@ -22,12 +22,15 @@ from robustbench_pix.attacks.base import (
     attacked_module,
 )
 from robustbench_pix.attacks.engines import reason
-from robustbench_pix.errors import JobFailedError, UserError, unknown
+from robustbench_pix.attacks.failures import Failures
+from robustbench_pix.catalogue.specs import AttackSpec
+from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.randomness import global_streams
 
 TAKES_STARTS = frozenset({"BoundaryAttack", "HopSkipJump"})
 WANTS_PROBABILITIES = frozenset({"SimBA", "VirtualAdversarialMethod"})
 FORCED = {"targeted": False, "verbose": False}
+NORMS = {"l1": 1, "l2": 2, "linf": "inf"}
 
 
 class ArtAttack:
@@ -35,17 +38,31 @@ class ArtAttack:
 
     one_by_one = True
 
-    def __init__(self, engine_class: Any, parameters: dict[str, Any]) -> None:
+    def __init__(self, engine_class: Any, parameters: dict[str, Any], reference: str) -> None:
         self.engine_class, self.parameters = engine_class, parameters
+        self.failures = Failures(reference)
         self.needs_starts = engine_class.__name__ in TAKES_STARTS
 
     def run(
         self, target: Target, image: Tensor, label: Tensor, key: ImageKey, start: Tensor | None, **overrides: Any
     ) -> Tensor:
-        """Return the toolbox's image for a batch of one image, (1, C, H, W)."""
+        """Return the toolbox's image for a batch of one image, (1, C, H, W); NaN where the toolbox raised an error."""
+        try:
+            found = self._generate(target, image, label, key, start, **overrides)
+        except Exception as error:
+            self.failures.note(error, key)
+            return torch.full_like(image, torch.nan)
+        self.failures.succeeded()
+        return found
+
+    def _generate(
+        self, target: Target, image: Tensor, label: Tensor, key: ImageKey, start: Tensor | None, **overrides: Any
+    ) -> Tensor:
         if image.device.type not in ("cpu", "cuda"):
             raise JobFailedError(f"the toolbox attacks on cpu or cuda, not on {image.device.type}; give --device cpu")
         model: nn.Module = attacked_module(target)
+        if target.source is not None and model(image).argmax(dim=1).ne(label).item():
+            return image  # Many classes go away from the decision of the model and not from the label.
         if self.engine_class.__name__ in WANTS_PROBABILITIES:
             model = nn.Sequential(model, nn.Softmax(dim=1))
         one_hot = np.eye(target.classes, dtype=np.float32)[label.cpu().numpy()]
@@ -79,37 +96,35 @@ class ArtMinimalDistance(ArtAttack, MinimalDistanceAttack):
         return self.run(target, images, labels, keys[0], starts)
 
 
-def build_art_attack(name: str, parameters: dict[str, Any], strength: str) -> Attack:
-    """Return the adapter around ``art.attacks.evasion.<name>(estimator, **parameters)``.
+def build_art_attack(wanted: Any, spec: AttackSpec) -> Attack:
+    """Return the adapter around a class of ``art.attacks.evasion``.
 
     Raises:
-        UserError: there is no such class, it refuses the parameters, or it does not attack classifiers of images.
+        UserError: it refuses the parameters, or does not attack classifiers of images.
     """
-    import art.attacks.evasion
-    from art.attacks.attack import EvasionAttack
     from art.exceptions import EstimatorError
 
-    classes: dict[str, Any] = {
-        key: value
-        for key, value in vars(art.attacks.evasion).items()
-        if inspect.isclass(value) and issubclass(value, EvasionAttack)
-    }
-    if name not in classes:
-        raise unknown("evasion attack of the toolbox", name, classes, list_with="dir(art.attacks.evasion)")
-    known = dict(inspect.signature(classes[name]).parameters)
+    known = inspect.signature(wanted).parameters
     forced: dict[str, Any] = {key: value for key, value in FORCED.items() if key in known}
-    if "norm" in known:
-        forced["norm"] = {"l2": 2, "linf": "inf"}.get(strength, known["norm"].default)
+    if "norm" in known and spec.strength in NORMS:
+        forced["norm"] = NORMS[spec.strength]
+    if "attacker_params" in known:
+        forced["attacker_params"] = {"verbose": False}
+    parameters = {**forced, **{key: _tuples(value) for key, value in spec.parameters.items()}}
     try:
         with global_streams("art"):
-            classes[name](_estimator(nn.Flatten(), torch.zeros(1, 1, 8, 8), classes=64), **{**forced, **parameters})
+            stand_in = nn.Sequential(nn.Flatten(), nn.Linear(64, 64))
+            wanted(_estimator(stand_in, torch.zeros(1, 1, 8, 8), classes=64), **parameters)
     except EstimatorError as error:
-        raise UserError(f"art:{name} does not attack classifiers of images.") from error
+        raise UserError(f"{spec.attack} does not attack classifiers of images.") from error
     except Exception as error:
-        takes = ", ".join(list(known)[1:])
-        raise UserError(f"art:{name} refused its parameters: {reason(error)}; it takes: {takes}.") from error
+        raise UserError(f"{spec.attack} refused its parameters: {reason(error)}.") from error
     adapter = ArtFixedStrength if "eps" in known else ArtMinimalDistance
-    return adapter(classes[name], {**forced, **parameters})
+    return adapter(wanted, parameters, spec.attack)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _estimator(model: nn.Module, image: Tensor, classes: int) -> Any:

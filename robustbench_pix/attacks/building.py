@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
-from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
+from robustbench_pix.attacks.engines import engine_of, fits
+from robustbench_pix.attacks.signatures import check_signature
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.errors import UserError
@@ -33,19 +34,28 @@ def build_attack(spec: AttackSpec) -> Attack:
     Raises:
         UserError: it does not exist, is known to be unusable, refuses its parameters, or is neither class nor function.
     """
-    defect = KNOWN_DEFECTS.get(spec.attack)
-    if defect is not None and defect.fatal:
-        raise UserError(f"{spec.path}: {spec.attack} cannot be used: it {defect.reason}.")
-    name = spec.attack.rpartition(":")[2]
-    if engine_of(spec.attack) == "foolbox":
+    engine = engine_of(spec.attack)
+    if engine is None:
+        return _registered(spec)
+    try:
+        return _of_library(engine, spec)
+    except UserError as error:
+        raise UserError(f"{spec.path}: {error}") from error
+
+
+def _of_library(engine: str, spec: AttackSpec) -> Attack:
+    from robustbench_pix.attacks.engine_signatures import engine_class
+
+    wanted = engine_class(spec.attack)
+    fits(spec.attack, spec.access, spec.strength)
+    check_signature(spec.attack, inspect.signature(wanted), spec.parameters)
+    if engine == "foolbox":
         from robustbench_pix.attacks.foolbox_ import build_foolbox_attack
 
-        return build_foolbox_attack(name, spec.parameters)
-    if engine_of(spec.attack) == "art":
-        from robustbench_pix.attacks.art_ import build_art_attack
+        return build_foolbox_attack(wanted, spec)
+    from robustbench_pix.attacks.art_ import build_art_attack
 
-        return build_art_attack(name, spec.parameters, spec.strength)
-    return _registered(spec)
+    return build_art_attack(wanted, spec)
 
 
 def _registered(spec: AttackSpec) -> Attack:

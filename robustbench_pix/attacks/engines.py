@@ -1,6 +1,10 @@
 """What is known of the attack libraries: how an entry names one, and the defects that were measured in them."""
 
+from importlib.util import find_spec
 from typing import NamedTuple
+
+from robustbench_pix.attacks.engine_classes import CLASSES, MEASURED
+from robustbench_pix.errors import UserError
 
 ENGINES = {"foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
 """Prefix of a reference such as ``foolbox:BoundaryAttack`` -> name of the distribution."""
@@ -14,13 +18,11 @@ class Defect(NamedTuple):
 
 
 KNOWN_DEFECTS = {
-    "foolbox:HopSkipJumpAttack": Defect(
-        "normalizes its gradient over the whole batch: weaker as evaluation.batch_size grows", False
-    ),
     "foolbox:LinfAdditiveUniformNoiseAttack": Defect(
         "scales by the largest entry without its sign, and is clipped back", False
     ),
     "foolbox:PointwiseAttack": Defect("draws pixel orders from numpy for the whole batch", False),
+    "foolbox:BinarizationRefinementAttack": Defect("only refines what another attack found on binary images", True),
     "foolbox:DatasetAttack": Defect("must be fed a data set by code, which a catalogue entry cannot do", True),
     "foolbox:GenAttack": Defect("is targeted only, and this harness measures untargeted attacks", True),
     "foolbox:L0FMNAttack": Defect("calls a method that torch tensors do not have", True),
@@ -29,8 +31,15 @@ KNOWN_DEFECTS = {
         "uses numpy.mat, which numpy 2 removed, writes files into the current folder and may never end", True
     ),
     "art:AutoAttack": Defect("needs the undeclared package multiprocess, and mixes attacks of different access", True),
-    "art:SaliencyMapMethod": Defect("is targeted only, and this harness measures untargeted attacks", True),
-    "art:TargetedUniversalPerturbation": Defect("is targeted only, and this harness measures untargeted attacks", True),
+    "art:FeatureAdversariesNumpy": Defect("needs images to imitate, which a catalogue entry cannot give", True),
+    "art:FeatureAdversariesPyTorch": Defect("needs images to imitate, which a catalogue entry cannot give", True),
+    "art:FrameSaliencyAttack": Defect("attacks videos, through an attack that must be given as an object", True),
+    "art:GRAPHITEBlackbox": Defect("needs the image of a target, and this harness measures untargeted attacks", True),
+    "art:GRAPHITEWhiteboxPyTorch": Defect("is targeted only, and this harness measures untargeted attacks", True),
+    "art:LaserAttack": Defect("takes images with the channels last, and a generator of lasers as an object", True),
+    "art:LowProFool": Defect("attacks tables whose columns have importances, not images", True),
+    "art:MalwareGDTensorFlow": Defect("attacks programs, with TensorFlow", True),
+    "art:OverTheAirFlickeringPyTorch": Defect("attacks videos", True),
     "art:SquareAttack": Defect(
         "spends three queries a step and never places a square at the last row or column", False
     ),
@@ -43,6 +52,34 @@ KNOWN_DEFECTS |= {
     for kind in ("", "ClippingAware", "Repeated", "ClippingAwareRepeated")
     for shape in ("Gaussian", "Uniform")
 }
+KNOWN_DEFECTS |= {
+    f"art:{name}": Defect("is targeted only, and this harness measures untargeted attacks", True)
+    for name in ("SaliencyMapMethod", "TargetedUniversalPerturbation")
+}
+KNOWN_DEFECTS |= {
+    f"art:AdversarialPatch{framework}": Defect("returns a patch and not images", True)
+    for framework in ("", "Numpy", "PyTorch", "TensorFlowV2")
+}
+KNOWN_DEFECTS |= {
+    f"art:{name}TensorFlowV2": Defect("needs TensorFlow, and models here are torch's", True)
+    for name in ("FeatureAdversaries", "ProjectedGradientDescent")
+}
+KNOWN_DEFECTS |= {
+    reference: Defect(f"makes the {needs.norm} distance small, so that the distances reported here are larger", False)
+    for reference, needs in CLASSES.items()
+    if needs.norm in ("l0", "l1") and needs.strengths == MEASURED and reference not in KNOWN_DEFECTS
+}
+
+UNDECLARED = {
+    **{f"foolbox:{norm}BrendelBethgeAttack": "numba" for norm in ("L0", "L1", "L2", "Linfinity")},
+    "art:BrendelBethgeAttack": "numba",
+    "art:CompositeAdversarialAttackPyTorch": "kornia",
+    "art:ThresholdAttack": "cma",
+}
+"""A package that a class needs and its library does not declare."""
+
+KNOWN_VIOLATIONS: dict[str, dict[str, str]] = {}
+"""Reference -> property of ``rbp doctor --attacks`` -> why it is broken, where that is known and part of no number."""
 
 
 def reason(error: Exception) -> str:
@@ -62,3 +99,35 @@ def engine_of(reference: str) -> str | None:
     """
     engine = reference.partition(":")[0]
     return engine if engine in ENGINES and ":" in reference else None
+
+
+def refused(reference: str) -> str | None:
+    """Return why no entry may name a class of a library, for after its name, or None.
+
+    >>> refused("foolbox:GenAttack"), refused("art:DeepFool")
+    ('is targeted only, and this harness measures untargeted attacks', None)
+    """
+    defect = KNOWN_DEFECTS.get(reference)
+    if defect is not None and defect.fatal:
+        return defect.reason
+    if reference not in CLASSES:
+        return "does not attack classifiers of images"
+    package = UNDECLARED.get(reference)
+    if package and find_spec(package) is None:
+        return f"needs the package {package}, which its library does not declare; pip install {package}"
+    return None
+
+
+def fits(reference: str, access: str, strength: str) -> None:
+    """Check what an entry states of a class of a library against what the class needs.
+
+    Raises:
+        UserError: the access shows too little, or the strength is not what the class bounds or makes small.
+    """
+    needs = CLASSES[reference]
+    if needs.lacks(access):
+        raise UserError(f'{reference} needs access = "{needs.access}" or more; "{access}" does not show it enough.')
+    if strength not in needs.strengths:
+        what = {"none": "no norm", "any": " or ".join(needs.strengths)}.get(needs.norm, needs.norm)
+        known = " or ".join(f'"{name}"' for name in needs.strengths)
+        raise UserError(f'{reference} is about {what}; state strength = {known} (got "{strength}").')

@@ -1,13 +1,14 @@
 """Any attack of foolbox by its class name: called, never ``.run``, with our starting points and our random state."""
 
 import inspect
-import os
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from robustbench_pix.attacks.access import BudgetSpentError
 from robustbench_pix.attacks.base import (
     Attack,
     FixedStrengthAttack,
@@ -17,82 +18,131 @@ from robustbench_pix.attacks.base import (
     attacked_module,
 )
 from robustbench_pix.attacks.engines import reason
-from robustbench_pix.errors import UserError, unknown
+from robustbench_pix.attacks.failures import Failures, raise_ours
+from robustbench_pix.catalogue.specs import AttackSpec
+from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import global_streams
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # foolbox imports GitPython, which fails without a git executable
+NORM_OVER_THE_BATCH = frozenset({"HopSkipJumpAttack"})
+"""Divides an estimate by its norm over the whole batch, so each image is a batch of its own."""
 
 
-class FoolboxFixedStrength(FixedStrengthAttack):
-    """An attack of foolbox that takes epsilons; foolbox clips and we judge."""
+class Blank(nn.Module):
+    """Zero logits: in the place of a model that an attack does not ask about anything but its success."""
 
-    batch_dependent = True
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.eval()
 
-    def __init__(self, engine_attack: Any) -> None:
+    def forward(self, images: Tensor) -> Tensor:
+        """Return zeros (N, classes)."""
+        return images.new_zeros(len(images), self.classes)
+
+
+class FoolboxAttack:
+    """What both kinds share: calling foolbox on a batch, and on its images one by one where that raises an error."""
+
+    def __init__(self, engine_attack: Any, reference: str) -> None:
         self.engine_attack = engine_attack
+        self.failures = Failures(reference)
+        self.one_by_one = type(engine_attack).__name__ in NORM_OVER_THE_BATCH
+        self.batch_dependent = not self.one_by_one
+        self.call_parameters = set(inspect.signature(engine_attack.run).parameters)
+
+    def run(
+        self,
+        target: Target,
+        images: Tensor,
+        labels: Tensor,
+        starts: Tensor | None,
+        keys: Sequence[ImageKey],
+        which: Callable[[tuple[Tensor, Tensor, Tensor]], Tensor],
+        **given: Any,
+    ) -> Tensor:
+        """Return foolbox's images; NaN where it raised an error on the image alone."""
+
+        def call(rows: slice, key: ImageKey) -> Tensor:
+            with_starts = {} if starts is None else {"starting_points": starts[rows]}
+            model, criterion = _model_and_criterion(target, labels[rows], images)
+            with global_streams("foolbox", *key.parts):
+                return which(self.engine_attack(model, images[rows], criterion, **with_starts, **given))
+
+        try:
+            found = call(slice(None), target.batch)
+            self.failures.succeeded(len(keys))
+            return found
+        except Exception as error:
+            raise_ours(error)
+        self.failures.alone(keys)
+        found = images.clone()
+        for place, key in enumerate(keys):
+            row = slice(place, place + 1)
+            with suppress(BudgetSpentError), _asked_alone(target, place):
+                try:
+                    found[row] = call(row, key)
+                    self.failures.succeeded()
+                except Exception as error:
+                    self.failures.note(error, key)
+                    found[row] = torch.nan
+        return found
+
+
+class FoolboxFixedStrength(FoolboxAttack, FixedStrengthAttack):
+    """An attack of foolbox that takes epsilons; foolbox clips and we judge."""
 
     def perturb(
         self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
     ) -> Iterator[Tensor]:
         """Yield foolbox's clipped images at each strength; strength 0 is the image itself."""
-        model, criterion = _model_and_criterion(target, labels, images)
         for strength in strengths:
             if strength == 0:
                 yield images
-                continue
-            with global_streams("foolbox", *target.batch.parts):
-                _, clipped, _ = self.engine_attack(model, images, criterion, epsilons=strength)
-            yield clipped
+            else:
+                yield self.run(target, images, labels, None, keys, lambda result: result[1], epsilons=strength)
 
 
-class FoolboxMinimalDistance(MinimalDistanceAttack):
+class FoolboxMinimalDistance(FoolboxAttack, MinimalDistanceAttack):
     """An attack of foolbox that minimizes a distance; it draws once for the whole batch, so batches matter."""
 
-    batch_dependent = True
-
-    def __init__(self, engine_attack: Any) -> None:
-        self.engine_attack = engine_attack
-        self.needs_starts = "starting_points" in inspect.signature(engine_attack.run).parameters
+    def __init__(self, engine_attack: Any, reference: str) -> None:
+        super().__init__(engine_attack, reference)
+        self.needs_starts = "starting_points" in self.call_parameters
 
     def minimize(
         self, target: Target, images: Tensor, labels: Tensor, starts: Tensor | None, keys: Sequence[ImageKey]
     ) -> Tensor:
         """Return the images that foolbox found."""
-        model, criterion = _model_and_criterion(target, labels, images)
-        given = {} if starts is None else {"starting_points": starts}
-        with global_streams("foolbox", *target.batch.parts):
-            found, _, _ = self.engine_attack(model, images, criterion, epsilons=None, **given)
-        return found
+        given = {"epsilons": None} if "early_stop" in self.call_parameters else {}
+        return self.run(target, images, labels, starts, keys, lambda result: result[0], **given)
 
 
-def build_foolbox_attack(name: str, parameters: dict[str, Any]) -> Attack:
-    """Return the adapter around ``foolbox.attacks.<name>(**parameters)``.
+def build_foolbox_attack(wanted: Any, spec: AttackSpec) -> Attack:
+    """Return the adapter around a class of foolbox.
 
     Raises:
-        UserError: there is no such class, or it refuses the parameters.
+        UserError: the class refuses the parameters.
     """
-    import foolbox.attacks
-    from foolbox.attacks.base import FixedEpsilonAttack, MinimizationAttack
+    from foolbox.attacks.base import FixedEpsilonAttack
 
-    classes = {
-        key: value
-        for key, value in vars(foolbox.attacks).items()
-        if inspect.isclass(value) and issubclass(value, (FixedEpsilonAttack, MinimizationAttack))
-    }
-    if name not in classes:
-        raise unknown("attack of foolbox", name, classes, list_with="dir(foolbox.attacks)")
-    if "BrendelBethge" in name and find_spec("numba") is None:
-        raise UserError(f"foolbox:{name} needs the package numba, which foolbox does not declare; pip install numba.")
+    forced = {"constraint": spec.strength} if "constraint" in inspect.signature(wanted).parameters else {}
     try:
-        engine_attack = classes[name](**parameters)
+        engine_attack = wanted(**spec.parameters, **forced)
     except Exception as error:
-        raise UserError(f"foolbox:{name} refused its parameters: {reason(error)}.") from error
-    minimal = isinstance(engine_attack, MinimizationAttack)
-    return FoolboxMinimalDistance(engine_attack) if minimal else FoolboxFixedStrength(engine_attack)
+        raise UserError(f"{spec.attack} refused its parameters: {reason(error)}.") from error
+    fixed = isinstance(engine_attack, FixedEpsilonAttack)
+    return (FoolboxFixedStrength if fixed else FoolboxMinimalDistance)(engine_attack, spec.attack)
+
+
+def _asked_alone(target: Target, place: int) -> Any:
+    ledger = None if target.oracle is None else target.oracle.ledger
+    return nullcontext() if ledger is None else ledger.only(place)
 
 
 def _model_and_criterion(target: Target, labels: Tensor, images: Tensor) -> tuple[Any, Any]:
     import foolbox
 
-    model = foolbox.PyTorchModel(attacked_module(target), bounds=(0, 1), device=images.device)
+    blind = target.oracle is None and target.source is None
+    module: nn.Module = Blank(target.classes) if blind else attacked_module(target)
+    model = foolbox.PyTorchModel(module, bounds=(0, 1), device=images.device)
     return model, foolbox.criteria.Misclassification(labels)

@@ -1,6 +1,8 @@
 """The ledger of what an attacker asked about each image: how often, the nearest adversarial, and when it was found."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -66,6 +68,16 @@ class Ledger:
         self.at.fill_(torch.inf)
         self.nearest.copy_(self.images)
         self.radius, self.asked_alike = radius, 0
+
+    @contextmanager
+    def only(self, place: int) -> Iterator[None]:
+        """Let one of the images under attack be the only one for a while; waits for the device."""
+        before, self.under_attack = self.under_attack, self.under_attack[place : place + 1]
+        self.asked_alike = int(self.queries[self.under_attack])
+        try:
+            yield
+        finally:
+            self.under_attack = before
 
     def spent(self, rows: Tensor | None = None) -> bool:
         """Return whether no image at the places ``rows`` among those under attack, or none at all, may be asked about.

@@ -57,17 +57,35 @@ def init(folder: Path) -> None:
 
 
 @click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--attacks", is_flag=True, help="Try what every attack must hold on all attacks, or on those named.")
 @data_root_option
 @workspace_option
 @format_option
 @click.pass_context
-def doctor(context: click.Context, data_root: Path | None, workspace: Workspace, style: str) -> None:
+def doctor(
+    context: click.Context,
+    names: tuple[str, ...],
+    attacks: bool,
+    data_root: Path | None,
+    workspace: Workspace,
+    style: str,
+) -> None:
     """Check this machine and this workspace: libraries, devices, data, catalogue, disk. Exits with 1 if one fails.
 
     \b
     Example:
     $ rbp doctor
+    $ rbp doctor --attacks boundary square
     """
+    if attacks:
+        from robustbench_pix.cli.certificates import write_certificates
+
+        if not write_certificates(workspace, names or tuple(workspace.names("attacks")), style):
+            context.exit(1)
+        return
+    if names:
+        raise click.UsageError("Names belong to --attacks.", context)
     from robustbench_pix.cli.examination import examine
     from robustbench_pix.cli.output import write_rows
 

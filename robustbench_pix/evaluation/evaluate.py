@@ -89,7 +89,7 @@ def evaluate(
             batches.append(run)
             progress(done / len(rounds))
     strengths = case.strengths if isinstance(attack, FixedStrengthAttack) else (np.nan,)
-    return _table(rounds, strengths, batches)
+    return _marked(_table(rounds, strengths, batches), attack)
 
 
 def _batch_size(attack: Attack, case: Case, device: str, entries: int) -> int:
@@ -110,6 +110,17 @@ def _rounds(attack: Attack, indices: np.ndarray, repetitions: int, size: int) ->
     firsts = [start + first for start in range(0, len(numbers), pool) for first in range(0, pool, size)]
     ends = [*firsts[1:], len(numbers)]
     return [(numbers[first:end], rounds[first:end]) for first, end in zip(firsts, ends, strict=True)]
+
+
+def _marked(examples: pd.DataFrame, attack: Attack) -> pd.DataFrame:
+    """Add the column ``raised`` where the library raised errors: 1 for an image attacked alone, 2 for a failed one."""
+    failures = getattr(attack, "failures", None)
+    if failures is None or not failures.marks:
+        return examples
+    failures.refuse_if_all()
+    marks = {(key.index, key.repetition): mark for key, mark in failures.marks.items()}
+    images = zip(examples["index"], examples["repetition"], strict=True)
+    return examples.assign(raised=np.array([marks.get(image, 0) for image in images], dtype=np.int8))
 
 
 def _table(

@@ -57,8 +57,8 @@ def judge(
 ) -> Verdict:
     """Judge perturbed images, both float32 (N, C, H, W).
 
-    An image that is not finite, leaves [0, 1], or leaves the ball of ``radius`` in ``norm`` (l2 or linf) is a failure
-    of the attack and is judged as the clean image. Rounding errors are clamped away.
+    An image that is not finite, leaves [0, 1], or leaves the ball of ``radius`` in ``norm`` (l1, l2 or linf) is a
+    failure of the attack and is judged as the clean image. Rounding errors are clamped away.
     """
     entries = perturbed.flatten(1)
     inside = (entries.amin(dim=1) >= -BOUNDS_TOLERANCE) & (entries.amax(dim=1) <= 1 + BOUNDS_TOLERANCE)
@@ -66,8 +66,8 @@ def judge(
     perturbed = perturbed.clamp(0, 1)
     difference = (perturbed - clean).flatten(1)
     l2, linf = difference.norm(dim=1), torch.maximum(difference.amax(dim=1), -difference.amin(dim=1))
-    if radius is not None and norm in ("l2", "linf"):
-        failed |= (l2 if norm == "l2" else linf) > reach(radius)
+    if radius is not None and norm in ("l1", "l2", "linf"):
+        failed |= {"l1": difference.abs().sum(dim=1), "l2": l2, "linf": linf}[norm] > reach(radius)
     perturbed = torch.where(failed[:, None, None, None], clean, perturbed)
     prediction = predict(network, perturbed, device=device)
     return Verdict(prediction, failed, l2.masked_fill(failed, 0), linf.masked_fill(failed, 0))

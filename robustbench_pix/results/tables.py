@@ -113,6 +113,9 @@ def _flags(examples: pd.DataFrame, counted: pd.DataFrame, attack: dict[str, Any]
     failed = examples.groupby("strength", dropna=False)["failed"].mean().max()
     if failed > FAILED_SHARE:
         flags.append(f"failed on {failed:.0%}")
+    if "raised" in examples:
+        images = examples.groupby(["index", "repetition"])["raised"].max()
+        flags.append(f"{len(images[images > 0])} images attacked alone after an error of the library")
     if "distance_at_half" in examples and not _converged(counted, attack["strength"]):
         flags.append("not converged")
     return flags

@@ -163,3 +163,25 @@ def test_widths_give_way_to_words_first_and_then_to_the_room():
     assert column_widths(texts, 32) == [10, 1, 21]
     assert column_widths(texts, 20) == [10, 1, 9]
     assert column_widths(texts, 5) == [10, 1, 1]
+
+
+@pytest.mark.parametrize("engine", ["foolbox", "art"])
+def test_the_classes_of_a_library_are_listed_with_what_they_need(rbp, monkeypatch, engine):
+    monkeypatch.setenv("COLUMNS", "100")
+    rows = json.loads(rbp("attacks", "--engine", engine, "--format", "json").out)
+    text = rbp("attacks", "--engine", engine).out
+    assert max(map(len, text.splitlines())) <= 100
+    assert len(rows) > 40
+    for row in rows:
+        assert re.search(rf"^{row['class'].partition(':')[2]} ", text, re.MULTILINE)
+        assert row["access"] or row["known_defect"].startswith("refused: ")
+
+
+def test_our_own_attacks_are_listed_with_their_defaults(rbp):
+    rows = {row["attack"]: row for row in json.loads(rbp("attacks", "--engine", "own", "--format", "json").out)}
+    assert rows["boundary"]["parameters"]["steps"] == 25000
+    assert rows["gaussian-noise"] == {
+        "attack": "gaussian-noise",
+        "parameters": {},
+        "what": "x + sigma n, with n standard normal.",
+    }

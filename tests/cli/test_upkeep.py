@@ -166,3 +166,34 @@ def test_clean_removes_what_no_plan_names_any_more(workspace, run, rbp):
     assert rbp("clean", "--unused").out == "Nothing to remove.\n"
     assert rbp("leaderboard", "--format", "csv").out == board
     assert "Nothing to do" in run(recipes=["unregularized", "mine"], suite="tiny").err
+
+
+def test_doctor_certifies_attacks(rbp, workspace):
+    said = rbp("doctor", "--attacks", "gaussian", "boundary-foolbox", "--format", "json")
+    states = {(row["attack"], row["property"]): row["state"] for row in json.loads(said.out)}
+    assert said.code == 0
+    assert states["gaussian", "repeats"] == "passes"
+    assert states["gaussian", "budget"] == "-"
+    assert states["boundary-foolbox", "batch"] == "known"
+    text = rbp("doctor", "--attacks", "gaussian", "boundary-foolbox").out
+    assert "boundary-foolbox: batch: depends on batch" in text
+    assert text.splitlines()[-1] == "2 attacks, 21 properties: 20 pass, 1 are known defects, 0 fail."
+
+
+def test_doctor_fails_with_an_attack_that_breaks_a_property(rbp, workspace):
+    (workspace / "attacks/ours.py").write_text(
+        "import torch\n\ndef noise(target, images, labels, strengths, keys):\n"
+        "    for strength in strengths:\n        yield images + strength * torch.rand_like(images)\n"
+    )
+    (workspace / "attacks/ours.toml").write_text(
+        'summary = "x"\nattack = "ours.py:noise"\naccess = "none"\n'
+        'strength = "width"\nstrengths = { default = [0, 1] }\n'
+    )
+    said = rbp("doctor", "--attacks", "ours")
+    assert said.code == 1
+    assert "ours: states: it draws from a global random state" in said.out
+    assert "ours: bounds: it leaves [0, 1] by" in said.out
+
+
+def test_names_without_attacks_are_a_usage_error(rbp):
+    assert rbp("doctor", "gaussian").code == 2

@@ -161,3 +161,9 @@ def test_the_nearest_adversarial_that_was_asked_about_counts(kind):
     np.testing.assert_allclose(examples["l2"], 1.1 * network.distances(images), rtol=1e-4)
     np.testing.assert_allclose(examples[kind], examples["distance_at_100"], rtol=1e-6)
     assert (examples["queries"] == 5).all()
+
+
+def test_outside_an_l1_ball_finds_nothing_though_it_is_inside_the_l2_ball():
+    for kind, outside in (("l1", True), ("l2", False)):
+        examples = run_fixed(inverted, kind=kind, strengths=(0.0, 1.0))
+        assert (examples.loc[examples["strength"] == 1.0, "failed"] == outside).all()

@@ -207,8 +207,8 @@ def test_engines_say_what_is_known_of_them():
     spec = {"kind": "l2", "access": "decisions"}
     assert flags(examples, attack="foolbox:BoundaryAttack", dependent=True, **spec) == "depends on batch"
     assert flags(examples, attack="art:HopSkipJump", **spec) == ""
-    both = flags(examples, attack="foolbox:HopSkipJumpAttack", dependent=True, **spec)
-    assert both.startswith("depends on batch; normalizes its gradient over the whole batch")
+    both = flags(examples, attack="foolbox:PointwiseAttack", dependent=True, **spec)
+    assert both.startswith("depends on batch; draws pixel orders from numpy for the whole batch")
 
 
 def test_facts_of_the_run_are_in_every_row():

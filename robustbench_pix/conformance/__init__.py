@@ -1,0 +1,1 @@
+"""What every attack must hold, whatever its engine: properties tried on tiny models and images."""

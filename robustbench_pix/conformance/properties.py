@@ -1,0 +1,155 @@
+"""The properties that an attack must hold: each returns in what it is broken, None, or that it does not apply."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from robustbench_pix.attacks.geometry import reach
+from robustbench_pix.conformance.models import Bowls, Island, Stubborn
+from robustbench_pix.conformance.trial import IMAGES, NO_STRENGTH, Outcome, Trial
+
+BUDGET = 15
+ROUNDING = 1e-4
+BOUNDS = 1e-6
+
+DOES_NOT_APPLY = "-"
+
+Broken = str | None
+
+
+def repeats(trial: Trial, first: Outcome) -> Broken:
+    """The same bytes twice."""
+    again = trial.run()
+    same = first.raw.keys() == again.raw.keys() and all(
+        torch.equal(first.raw[place], again.raw[place]) or _both_nan(first.raw[place], again.raw[place])
+        for place in first.raw
+    )
+    return None if same else "twice is not the same"
+
+
+def batch(trial: Trial, first: Outcome) -> Broken:
+    """An image alone, and in another order, is perturbed as in its batch."""
+    for numbers in ([IMAGES - 1], list(reversed(range(IMAGES)))):
+        other = trial.run(numbers)
+        for place, made in other.raw.items():
+            here = first.raw.get(place)
+            if here is None or not torch.allclose(here, made, atol=ROUNDING, equal_nan=True):
+                return "alone or in another order an image is perturbed otherwise"
+    return None
+
+
+def bounds(trial: Trial, first: Outcome) -> Broken:
+    """What is returned, before anybody clips it, is finite, in [0, 1] and in its l1, l2 or linf ball."""
+    images = trial.images()
+    order = {"l1": 1, "l2": 2, "linf": torch.inf}.get(trial.spec.strength)
+    for (number, strength), made in first.raw.items():
+        if not made.isfinite().all():
+            return "what it returns is not finite"
+        if made.min() < -BOUNDS or made.max() > 1 + BOUNDS:
+            return f"it leaves [0, 1] by {max(-made.min().item(), made.max().item() - 1):.2g}"
+        length = 0.0 if order is None else torch.linalg.vector_norm((made - images[number]).flatten(), ord=order).item()
+        if strength != NO_STRENGTH and length > reach(strength):
+            return f"at {trial.spec.strength} {strength:g} it goes {length:.4g} far"
+    return None
+
+
+def budget(trial: Trial, first: Outcome) -> Broken:
+    """With few queries it ends, and no more are answered."""
+    if not trial.asks_model:
+        return DOES_NOT_APPLY
+    asked = trial.run(budget=BUDGET).columns["queries"].max().item()
+    return None if asked <= BUDGET else f"{asked} queries were answered within a budget of {BUDGET}"
+
+
+def model(trial: Trial, first: Outcome) -> Broken:
+    """Weights, BatchNorm statistics, mode and frozen parameters are what they were."""
+    for network in (first.network, first.source):
+        if network is None:
+            continue
+        fresh = Bowls(trial.channels, seed=0).state_dict()
+        changed = [name for name, value in network.state_dict().items() if not torch.equal(value, fresh[name])]
+        if changed:
+            return f"it changed {changed[0]}"
+        if any(module.training for module in network.modules()):
+            return "it left the model in training mode"
+        if any(parameter.requires_grad or parameter.grad is not None for parameter in network.parameters()):
+            return "it left gradients at the parameters"
+    return None
+
+
+def labels(trial: Trial, first: Outcome) -> Broken:
+    """The label is attacked and not the decision: an image that the model gets wrong is not made right."""
+    source, wrong = Bowls(trial.channels, seed=0).eval(), range(1, IMAGES)
+    with torch.no_grad():
+        first_choice, second_choice = source(trial.images()).topk(2).indices.unbind(dim=1)
+    given = torch.cat([first_choice[:1], second_choice[1:]])
+    outcome = trial.run(labels=given)
+    if any(any(outcome.column("correct", number)) for number in wrong):
+        return "an image that the model gets wrong was counted as right"
+    if trial.asks_model:
+        asked = any(any(outcome.column("queries", number)) for number in wrong)
+        return "an image that the model gets wrong was asked about" if asked else None
+    if trial.spec.access == "transfer":
+        with torch.no_grad():
+            turned = [
+                bool(source(made[None]).argmax() == given[number])
+                for (number, _), made in outcome.raw.items()
+                if number in wrong
+            ]
+        return "it attacks the decision: an image that the model gets wrong was made right" if any(turned) else None
+    return None
+
+
+def alone(trial: Trial, first: Outcome) -> Broken:
+    """An image about which hardly anything fools the model does not sink the others."""
+    if trial.spec.access == "none":
+        return DOES_NOT_APPLY
+
+    def island() -> Island:
+        return Island(trial.images()[0])
+
+    source = island if trial.spec.access == "transfer" else lambda: None
+    by_itself = trial.run([0], network=island(), source=source()).column("failed", 0)
+    together = trial.run(network=island(), source=source()).column("failed", 0)
+    return "beside an image that cannot be fooled another fails" if together > by_itself else None
+
+
+def zero(trial: Trial, first: Outcome) -> Broken:
+    """At strength 0 the images come back bit for bit."""
+    if NO_STRENGTH in {strength for _, strength in first.raw}:
+        return DOES_NOT_APPLY
+    images = trial.images()
+    moved = [number for (number, at), made in first.raw.items() if at == 0 and not torch.equal(made, images[number])]
+    return "at strength 0 it changes images" if moved else None
+
+
+def states(trial: Trial, first: Outcome) -> Broken:
+    """The global random states are what they were."""
+    return "it draws from a global random state" if first.drew else None
+
+
+def ends(trial: Trial, first: Outcome) -> Broken:
+    """On a model that is never fooled it ends, and every image stays right."""
+    outcome = trial.run(network=Stubborn(), source=Stubborn() if trial.spec.access == "transfer" else None)
+    return None if outcome.columns["correct"].all() else "it fools a model that cannot be fooled"
+
+
+def files(trial: Trial, first: Outcome) -> Broken:
+    """Nothing is written into the current folder."""
+    return f"it writes files ({first.wrote[0]})" if first.wrote else None
+
+
+def inputs(trial: Trial, first: Outcome) -> Broken:
+    """The tensors that were handed over are unchanged."""
+    return "it changes the images or labels that it was given" if first.changed_inputs else None
+
+
+PROPERTIES: dict[str, Callable[[Trial, Outcome], Broken]] = {
+    one.__name__: one
+    for one in (repeats, batch, bounds, budget, model, labels, alone, zero, states, ends, files, inputs)
+}
+
+
+def _both_nan(this: Tensor, other: Tensor) -> bool:
+    return bool(torch.equal(this.isnan(), other.isnan()) and torch.equal(this.nan_to_num(), other.nan_to_num()))
