@@ -1,6 +1,6 @@
 """The table of ``rbp doctor --attacks``: a row for each attack, a column for each property."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import rich_click as click
@@ -40,14 +40,9 @@ def write_certificates(workspace: Workspace, names: Sequence[str], style: str) -
 def _write_table(certificates: dict[str, list[Any]]) -> None:
     from robustbench_pix.conformance.properties import PROPERTIES
 
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("attack", no_wrap=True)
-    for name in PROPERTIES:
-        table.add_column(name, overflow="fold")
-    for attack, findings in certificates.items():
-        table.add_row(attack, *(Text(SIGNS[one.state], style=COLOURS[one.state]) for one in findings))
     console = Console()
-    console.print(table)
+    wide = max(map(len, certificates)) + sum(len(name) + 1 for name in PROPERTIES) <= console.width
+    console.print(_every_property(certificates, PROPERTIES) if wide else _counts(certificates))
     for attack, findings in certificates.items():
         for details in dict.fromkeys(one.details for one in findings if one.details):
             of = [one for one in findings if one.details == details]
@@ -56,3 +51,21 @@ def _write_table(certificates: dict[str, list[Any]]) -> None:
     states = [one.state for findings in certificates.values() for one in findings]
     counts = f"{states.count('passes')} pass, {states.count('known')} are known defects, {states.count('FAILS')} fail"
     click.echo(f"{len(certificates)} attacks, {len(states) - states.count('-')} properties: {counts}.")
+
+
+def _every_property(certificates: dict[str, list[Any]], properties: Iterable[str]) -> Table:
+    table = Table("attack", *properties, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for attack, findings in certificates.items():
+        table.add_row(attack, *(Text(SIGNS[one.state], style=COLOURS[one.state]) for one in findings))
+    return table
+
+
+def _counts(certificates: dict[str, list[Any]]) -> Table:
+    """Return a narrow table: how many properties hold, and the names of those that do not."""
+    table = Table("attack", "hold", "known", "FAILS", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for attack, findings in certificates.items():
+        names = {state: [one.property for one in findings if one.state == state] for state in COLOURS}
+        held = f"{len(names['passes'])} of {len(findings) - len(names['-'])}"
+        broken = (Text(" ".join(names[state]) or "-", style=COLOURS[state]) for state in ("known", "FAILS"))
+        table.add_row(attack, held, *broken)
+    return table

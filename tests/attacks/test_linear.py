@@ -19,9 +19,13 @@ SHIPPED = Workspace(Path("nowhere"))
 REACHES = {
     "boundary": (6000, 1.01),
     "boundary-50-steps": (150, 12.0),
+    "boundary-budget": (10_000, 1.01),
     "boundary-foolbox": (6000, 1.01),
+    "geoda": (10_000, 1.02),
     "hop-skip-jump": (3000, 1.1),
     "hop-skip-jump-art": (3000, 1.1),
+    "hop-skip-jump-budget": (10_000, 1.03),
+    "pointwise": (1000, 4.0),
 }
 """Attack of minimal distance -> queries of an image, and how many times the smallest perturbation it may take."""
 

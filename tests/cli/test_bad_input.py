@@ -199,7 +199,7 @@ def test_strengths_that_lack_the_task(workspace, run):
         ),
         (
             "gaussian-nois",
-            "There is no attack named 'gaussian-nois'. Did you mean gaussian-noise? (There are: boundary,",
+            "There is no attack named 'gaussian-nois'. Did you mean gaussian-noise? (There are: auto-attack,",
         ),
         (
             "mine.py:attack",

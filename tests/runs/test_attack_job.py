@@ -16,10 +16,10 @@ def test_sources_keep_their_memory_until_others_come():
 def test_a_run_takes_the_sources_gradient_once(tmp_path, monkeypatch):
     def counted(*arguments):
         taken.append(arguments)
-        return signs(*arguments)
+        return directions(*arguments)
 
-    taken, signs = [], gradient_sign._signs
-    monkeypatch.setattr(gradient_sign, "_signs", counted)
+    taken, directions = [], gradient_sign._directions
+    monkeypatch.setattr(gradient_sign, "_directions", counted)
     _source_memory.cache_clear()
     request = {"suite": "tiny", "on": ["tiny"], "recipes": ["unregularized", "statistics"], "seeds": "0,"}
     measurements = rbp.run(workspace=tiny_workspace(tmp_path), device="cpu", executor="inline", **request)
