@@ -14,7 +14,7 @@ terminal.
 |---|---|
 | [measurements.csv](measurements.csv) | one trained model under one attack at one strength |
 | [leaderboard.csv](leaderboard.csv) | one recipe, in one combination, under one suite |
-| [costs.csv](costs.csv) | one training or one attack, and how long it took |
+| [costs.csv](costs.csv) | one training, attack or check, and how long it took |
 
 Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
 
@@ -37,6 +37,8 @@ Numbers have up to ten significant digits. An empty field means that there is no
   A row that shares no seed with any other row is compared with none, and has no rank.
 - A **given model** (`rbp evaluate`) was trained elsewhere: its note names its code and its weights, and it has neither
   seed nor gain nor rank. It was attacked like the others of its block, with the same noise on the same images.
+- **gradients** says whether a model hides its gradients, so that attacks which follow them find nothing: `sound`;
+  `masked`, with on how many of 64 images which sign of it shows; or nothing, where the run did not look.
 - Recipes are compared only within a block: the same suite and version, protocol, task, images, size, colour, network
   and precision.
 - A recipe that was not run or that failed keeps its row, with the reason in `note` and no numbers.

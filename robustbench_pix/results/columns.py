@@ -34,7 +34,10 @@ MEASUREMENTS = (
     Column("attack", "text", "The attack"),
     Column("access", "text", "What the attacker sees: none, transfer, decisions, scores or gradients"),
     Column(
-        "strength_kind", "text", "What a strength means: sigma, half-width, probability, linf, l2; of pixels in [0, 1]"
+        "strength_kind",
+        "text",
+        "What a strength means: an l1, l2 or linf distance, a sigma, half-width or probability of pixels in [0, 1], "
+        "a severity, or what the attack's summary says",
     ),
     Column("strength", "number", "How hard; 0 is the clean accuracy; empty where an attack reports a distance only"),
     Column("n", "integer", "Images judged, times repetitions"),

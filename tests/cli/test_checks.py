@@ -1,0 +1,93 @@
+"""The check of gradients from the command line: who is checked, what the table says of a model that hides them."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.workspaces import TASK
+
+HIDING = """
+import torch
+from robustbench_pix.networks.resnet import small
+
+
+class Quantized(torch.nn.Module):
+    def __init__(self, **parameters):
+        super().__init__()
+        self.seen = small(**parameters)
+
+    def forward(self, images):
+        return self.seen((8 * images).round() / 8)
+
+    def features(self, images):
+        return self.seen.features((8 * images).round() / 8)
+"""
+
+
+@pytest.fixture
+def hiding(workspace):
+    (workspace / "models/tasks/hiding.py").write_text(HIDING)
+    task = TASK.replace('network = "small"', 'network = "hiding.py:Quantized"').replace("epochs = 2", "epochs = 12")
+    (workspace / "models/tasks/hiding.toml").write_text(task)
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def checks_in(workspace):
+    return sorted(path.name for path in (workspace / "runs").glob("check-*"))
+
+
+def test_only_a_suite_or_a_person_that_wants_it_checks(run, workspace):
+    (workspace / "attacks/suites/checked.toml").write_text(
+        'version = 1\nsummary = "x"\nattacks = ["gaussian"]\ncheck_gradients = true\n'
+    )
+    assert run().code == 0
+    assert run("--no-check-gradients", suite="checked").code == 0
+    assert checks_in(workspace) == []
+    said = run(suite="checked")
+    assert said.code == 0
+    assert "gradient-check on unregularized, tiny, seed 0" in said.err
+    assert len(checks_in(workspace)) == 1
+    assert "Nothing to do" in run("--check-gradients").err, "the same model needs no second check"
+
+
+def test_a_model_that_hides_its_gradients_is_marked_everywhere(rbp, hiding, workspace):
+    said = rbp("run", "--suite", "noise", "--on", "hiding:digits", "--seeds", "1", "--recipe", "unregularized",
+               "--check-gradients", "--executor", "inline")  # fmt: skip
+    assert said.code == 0, said.err
+    assert "masked" in said.out
+    (row,) = rows_of(rbp("leaderboard", "--format", "csv").out)
+    assert row["gradients"].startswith("masked in 1 of 1 models: ")
+    assert "images without a gradient" in row["gradients"]
+    assert row["note"] == f"gradients: {row['gradients']}"
+    measured = rows_of(rbp("leaderboard", "--measurements", "--format", "csv").out)
+    assert {line["gradients"].partition(":")[0] for line in measured} == {"masked"}
+    told = {line["field"]: line["value"] for line in json.loads(rbp("show", "unregularized", "--format", "json").out)}
+    assert told["verdict"] == "masked"
+    assert "TOO MANY" in told["there is no gradient"]
+    assert "TOO MANY" not in told["answers change when asked again"]
+    (check,) = checks_in(workspace)
+    assert "TOO MANY" in rbp("show", check).out
+
+
+def test_the_verdict_survives_publishing(rbp, run):
+    assert run("--check-gradients").code == 0
+    assert rbp("publish").code == 0
+    for _ in range(2):
+        (row,) = rows_of(rbp("leaderboard", "--published", "--format", "csv").out)
+        assert row["gradients"].partition(" ")[0] in ("sound", "masked")
+        assert rbp("publish").code == 0
+    assert "check" in {line["kind"] for line in rows_of(Path("leaderboard/costs.csv").read_text())}
+
+
+def test_what_is_planned_counts_checks(rbp):
+    said = rbp("run", "--suite", "noise", "--on", "tiny", "--seeds", "2", "--recipe", "unregularized",
+               "--check-gradients", "--dry-run", "--format", "json")  # fmt: skip
+    (check,) = [row for row in json.loads(said.out) if row["jobs"] == "gradient-check"]
+    assert check["count"] == 2
+    assert check["seconds"] >= 0
