@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.results.columns import Column, names
+from robustbench_pix.results.columns import LATER, Column, names
 from robustbench_pix.results.frames import typed
 
 MEND = "Restore it, for example with git checkout."
@@ -48,20 +48,21 @@ def lines(text: str) -> list[list[str]]:
 
 
 def parsed(found: list[list[str]], columns: tuple[Column, ...], file: Path) -> pd.DataFrame:
-    """Return the table that lines of fields hold; the first names the columns.
+    """Return the table that lines of fields hold; the first names the columns. Columns ``LATER`` may be absent.
 
     Raises:
         UserError: Columns are missing or unknown, a row is shorter or longer, or a number is none.
     """
     header, *body = found
-    if missing := [column.name for column in columns if column.name not in header]:
+    if missing := [column.name for column in columns if column.name not in {*header, *LATER}]:
         raise UserError(f"{file} lacks the columns {', '.join(missing)}. {MEND}")
     if unknown := [name for name in header if name not in names(columns)]:
         raise UserError(f"{file} has unknown columns: {', '.join(unknown)}. A newer robustbench_pix may know them.")
     for row, fields in enumerate(body, start=1):
         if len(fields) != len(header):
             raise UserError(f"{file}, row {row}: {len(fields)} fields where {len(header)} belong. {MEND}")
-    values = dict(zip(header, zip(*body, strict=True), strict=True)) if body else dict.fromkeys(header, ())
+    values = dict.fromkeys(LATER, ("",) * len(body))
+    values |= dict(zip(header, zip(*body, strict=True), strict=True)) if body else dict.fromkeys(header, ())
     return typed(pd.DataFrame({column.name: _series(values[column.name], column, file) for column in columns}), columns)
 
 

@@ -105,6 +105,9 @@ RETAINED_PREFIX = "retained_"
 DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""
 
+LATER = frozenset({"gradients"})
+"""Columns that tables published earlier lack; nothing is known there."""
+
 COSTS = (
     Column("kind", "text", "train, attack, check (of gradients), or given: a model that was kept as it was"),
     Column("id", "text", "The run"),

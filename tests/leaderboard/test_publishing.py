@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_pix.catalogue.workspace import SHIPPED
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
 from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published
@@ -127,6 +128,24 @@ def test_damaged_files_are_named(published, damage, message):
     file.write_text(damage(file.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(UserError, match=message):
         read_published(published)
+
+
+def test_tables_published_before_gradients_were_checked_are_read_and_published_again(published):
+    measured, board = read_published(published)
+    for name, table in (("measurements.csv", measured), ("leaderboard.csv", board)):
+        columns = [column for column in table.columns if column != "gradients"]
+        assert len(columns) == table.shape[1] - 1
+        table[columns].to_csv(published / name, index=False)
+    older = read_published(published)
+    for read, table in zip(older, (measured, board), strict=True):
+        pd.testing.assert_frame_equal(read, table.assign(gradients=""))
+    publish(published, measurements=older[0], leaderboard=older[1], costs=costs())
+    assert "gradients" in (published / "measurements.csv").read_text(encoding="utf-8").partition("\n")[0]
+
+
+def test_what_the_package_ships_can_be_read():
+    measured, board = read_published(SHIPPED / "leaderboard")
+    assert set(board["recipe"]) >= set(measured["recipe"])
 
 
 def test_half_a_publication_and_binary_junk(published):
