@@ -46,3 +46,15 @@ def test_it_is_no_tasks_own_network():
     assert "plain" not in {catalogue.task(name).network for name in catalogue.names("models/tasks")}
     for name in ("transfer-fgsm-other", "transfer-mi-fgsm-other"):
         assert [source.network for source in catalogue.attack(name).sources] == ["plain"]
+
+
+@pytest.mark.parametrize("attack", ["transfer-fgsm", "transfer-mi-fgsm"])
+@pytest.mark.parametrize("sources", ["other", "ensemble"])
+def test_an_attack_from_other_sources_is_otherwise_the_same(attack, sources):
+    """So that a difference between their columns is one of the sources."""
+    catalogue = Workspace(SHIPPED)
+    own, other = (
+        catalogue.attack(name).model_dump(exclude={"name", "path", "summary", "reference", "sources"})
+        for name in (attack, f"{attack}-{sources}")
+    )
+    assert other == own
