@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, SuiteSpec
+from robustbench_pix.errors import UserError
 from robustbench_pix.runs.plan import Plan
 from robustbench_pix.runs.planning import plan_attacks
 from robustbench_pix.runs.plans import Rows, as_rows
@@ -26,12 +27,16 @@ def run_matrix(
     The request's own suite is not looked at, and no plan is saved: the board shows suites.
 
     Raises:
-        UserError: a source or a victim is wrong, the data is missing, or nothing more can be written.
+        UserError: a source or a victim is wrong, no victim can run, the data is missing, or nothing more can be written.
     """
     device = begin(means)
     suite = SuiteSpec(name=entry.name, path=entry.path, summary=entry.summary, version=1, attacks=(entry.name,))
     entries = [entry.model_copy(update={"sources": (source,)}) for source in sources]
     plans = [plan_attacks(request, suite, [one], device) for one in entries]
+    victims = plans[0].rows
+    if not any(victim.cells for victim in victims):
+        reasons = "; ".join(f"{victim.facts['recipe']} {victim.facts['note']}" for victim in victims)
+        raise UserError(f"No victim can run ({reasons}); name another --recipe.")
     whole = Plan(local_code=any(plan.local_code for plan in plans))
     for plan in plans:
         whole.jobs |= plan.jobs

@@ -130,6 +130,11 @@ def test_a_victim_that_does_not_run_is_told_and_one_that_fails_ends_with_1(works
     assert said.out.splitlines()[4].split()[-2:] == ["–", "–"]
 
 
+def test_a_matrix_without_victims_is_refused(matrix):
+    refusal = matrix("--recipe", "neural", "--source-recipe", "unregularized").refusal
+    assert refusal.startswith("No victim can run (neural needs neural responses")
+
+
 def test_minimal_distances_have_a_matrix_too(workspace, matrix):
     text = FGSM.replace('"fast-gradient-sign"', '"foolbox:LinfDeepFoolAttack"')
     (workspace / "attacks/deep.toml").write_text(text + "[evaluation]\nimages = 8\n")
