@@ -27,7 +27,7 @@ def run_matrix(
     The request's own suite is not looked at, and no plan is saved: the board shows suites.
 
     Raises:
-        UserError: a source or a victim is wrong, no victim can run, the data is missing, or nothing more can be written.
+        UserError: a source or a victim is wrong, no victim can run, data is missing, or nothing more can be written.
     """
     device = begin(means)
     suite = SuiteSpec(name=entry.name, path=entry.path, summary=entry.summary, version=1, attacks=(entry.name,))
