@@ -1,6 +1,7 @@
 """Success rate and distance against queries, of every decision and score attack that a workspace has run.
 
-When a distance was reached is known up to the next of 10, 20, 30, 50, 70, 100, ... queries, and counted there.
+Success is what evaluation judged, so that its rate is that of the measurements. When a distance was reached is known up
+to the next of 10, 20, 30, 50, 70, 100, ... queries, and counted there.
 """
 
 from collections.abc import Iterator
@@ -63,8 +64,7 @@ def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:
         if spec["access"] not in ACCESSES:
             continue
         examples = pd.concat([pd.read_parquet(store.folder(run) / EXAMPLES) for run in runs], ignore_index=True)
-        if identity["protocol"] == "strict":
-            examples = examples[examples["label"] == examples["clean_prediction"]]
+        examples = examples[examples["label"] == examples["clean_prediction"]]
         shared = {name: row["facts"][name] for name in FACTS}
         shared |= {"attack": attack, "strength_kind": spec["strength"], "seeds": len(runs)}
         for line in _of_attack(examples, spec):
@@ -78,11 +78,9 @@ def _of_attack(examples: pd.DataFrame, spec: dict[str, Any]) -> Iterator[dict[st
         rows = examples if minimal else examples[examples["strength"] == strength]
         asked = rows["queries"].to_numpy()
         limit = spec["evaluation"]["budget"] or int(asked.max(initial=0))
-        found_at = _first_within(rows, strength, spec["strength"]) if minimal else rows["found_at"].to_numpy()
-        found = found_at > 0
-        # An attack that gives up before its budget has failed with all of it.
-        tried = np.full_like(asked, limit) if spec["evaluation"]["budget"] else asked
-        times = queries_to_success(np.where(found, found_at, tried), found, limit)
+        found, found_at = _within(rows, strength, spec["strength"]) if minimal else _fooled(rows)
+        # An attack that ends without success has failed for good, however early: more queries would not have helped.
+        times = queries_to_success(np.where(found, found_at, limit), found, limit)
         known = [count for count in CHECKPOINTS if count <= limit]
         line = {"strength": strength, "n": len(rows), "found": int(found.sum()), "limit": limit}
         line |= {"median_queries": times.median, "median_low": times.low, "median_high": times.high}
@@ -94,15 +92,19 @@ def _of_attack(examples: pd.DataFrame, spec: dict[str, Any]) -> Iterator[dict[st
         yield line
 
 
-def _first_within(rows: pd.DataFrame, strength: float, kind: str) -> NDArray[np.int64]:
-    """Return after how many queries the distance was within a strength, up to the next checkpoint; 0 for never."""
-    distances = rows[[f"{DISTANCE_AT}{count}" for count in CHECKPOINTS]].to_numpy()
-    within = distances <= strength
-    first = np.array(CHECKPOINTS)[within.argmax(axis=1)]
+def _fooled(rows: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.integer]]:
+    """Return which images were fooled, and by which query; by the last where it was none of those asked."""
+    found_at, asked = rows["found_at"].to_numpy(), rows["queries"].to_numpy()
+    return ~rows["correct"].to_numpy(), np.where(found_at > 0, found_at, asked)
+
+
+def _within(rows: pd.DataFrame, strength: float, kind: str) -> tuple[NDArray[np.bool_], NDArray[np.integer]]:
+    """Return whose distance came within a strength, and after how many queries, up to the next checkpoint."""
+    within = rows[[f"{DISTANCE_AT}{count}" for count in CHECKPOINTS]].to_numpy() <= strength
+    first, asked = np.array(CHECKPOINTS)[within.argmax(axis=1)], rows["queries"].to_numpy()
     # The last queries may lie beyond the last checkpoint that they reached, and the judge may find a nearer one.
-    at_end = rows["linf" if kind == "linf" else "l2"].to_numpy() <= strength
-    queries = rows["queries"].to_numpy()
-    return np.where(within.any(axis=1), np.minimum(first, queries), np.where(at_end, queries, 0))
+    found_at = np.where(within.any(axis=1), np.minimum(first, asked), asked)
+    return rows["linf" if kind == "linf" else "l2"].to_numpy() <= strength, found_at
 
 
 def _median(values: "pd.Series[float]") -> float:

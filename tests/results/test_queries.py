@@ -1,6 +1,8 @@
 """Success and distance against queries, against what the ledger of each image says."""
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -85,3 +87,52 @@ def test_success_of_decision_attacks_is_when_the_distance_was_reached(ran):
     rates = [table.loc[("walk", 2.5)][f"success_at_{count}"] for count in CHECKPOINTS if count <= 1000]
     assert rates == sorted(rates)
     assert np.isnan(table.loc[("walk", 2.5)]["success_at_2000"])
+
+
+def copied(root, folder, change):
+    """Return the table of a copy of a workspace's runs whose examples were changed."""
+    shutil.copytree(root / "runs", folder / "runs")
+    for run in (folder / "runs").glob("attack-*"):
+        spec, examples = json.loads((run / "spec.json").read_text()), pd.read_parquet(run / "examples.parquet")
+        spec["identity"]["attack"]["evaluation"]["budget"] = None
+        change(spec["context"]["attack"], examples)
+        examples.to_parquet(run / "examples.parquet", index=False)
+        digest = hashlib.sha256((run / "examples.parquet").read_bytes()).hexdigest()
+        (run / "spec.json").write_text(json.dumps({**spec, "files": {"examples.parquet": digest}}))
+    store = Store(folder / "runs")
+    return query_table(saved_rows(store), store).set_index(["attack", "strength"])
+
+
+def test_failing_early_is_no_success_and_leaves_the_median_open(ran, tmp_path):
+    """Without a budget a failure that ended early would be censored early, and the median be that of the successes."""
+
+    def change(attack, examples):
+        if attack == "squares":
+            number = np.arange(len(examples))
+            examples["correct"], examples["found_at"] = number % 3 > 0, np.where(number % 3 > 0, 0, 100)
+            examples["queries"] = np.where(number % 3 > 0, 50, 100)
+
+    line = copied(ran, tmp_path, change).loc[("squares", 0.2)]
+    assert (line["limit"], line["success_at_100"]) == (100, pytest.approx(1 / 3, abs=0.1))
+    assert np.isnan(line["median_queries"])
+    assert line["restricted_mean"] == 100
+
+
+def test_success_is_what_was_judged_and_not_what_was_asked(ran, tmp_path):
+    def change(attack, examples):
+        if attack == "squares":  # One that the judge finds right in spite of a query, and one fooled by none.
+            examples["correct"], examples["found_at"] = True, 7
+            examples.loc[examples["index"] == examples["index"].max(), ["correct", "found_at"]] = [False, 0]
+        elif attack == "walk":
+            examples["l2"] = np.inf
+
+    table = copied(ran, tmp_path, change)
+    rows = examples_of(tmp_path, "squares")
+    rows = rows[rows["strength"] == 0.2]
+    fooled = rows[~rows["correct"]]
+    assert len(fooled) > 0
+    assert table.loc[("squares", 0.2)]["found"] == len(fooled)
+    line = table.loc[("squares", 0.2)]
+    spent = np.where(rows["correct"], line["limit"], rows["queries"])
+    assert line["restricted_mean"] == pytest.approx(spent.mean())
+    assert (table.loc["walk"]["found"] == 0).all()
