@@ -16,6 +16,8 @@ from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.projected_gradient import ProjectedGradient
 from robustbench_pix.attacks.square import SquareAttack
 from robustbench_pix.catalogue.specs import EvaluationSpec
+from robustbench_pix.devices import arithmetic
+from robustbench_pix.errors import JobFailedError
 from robustbench_pix.evaluation.batch import Case
 from robustbench_pix.evaluation.evaluate import evaluate
 
@@ -58,6 +60,9 @@ def gather(
         queries of scores; ``transfer``, ascent with momentum on the source; ``changing``, the logits differ when asked
         again; ``zero_gradient``; ``flat``, no logit moves at random points nearby; ``uphill``, the gradient's sign
         raises the loss more than any of eight random signs.
+
+    Raises:
+        JobFailedError: the model gets none of the images right.
     """
 
     def examined(attack: Attack, access: str, strengths: list[float], repetitions: int = 1) -> pd.DataFrame:
@@ -75,6 +80,8 @@ def gather(
     transferred = examined(momentum, "transfer", [radius])
     # One that answers at random is not right about the same images each time.
     right = sorted(set.intersection(*(set(examples["index"]) for examples in (white, few, squares, transferred))))
+    if not right:
+        raise JobFailedError("the model gets none of the images right, so that there is nothing to check")
     at_radius = _broken(white, radius, right)
     frame = pd.DataFrame(
         {
@@ -89,7 +96,8 @@ def gather(
     )
     rows = torch.tensor(right, device=images.device)
     keys = [ImageKey(task, int(index), 0, 0) for index in right]
-    surface = look_around(network, images[rows], labels[rows], keys, radius * PROBE_SHARE)
+    with arithmetic("float32"):  # Two answers in TF32 may differ by more than rounding.
+        surface = look_around(network, images[rows], labels[rows], keys, radius * PROBE_SHARE)
     return frame.assign(**{name: values.cpu().numpy() for name, values in surface.items()})
 
 

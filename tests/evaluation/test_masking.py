@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from robustbench_pix.attacks.balls import Ball, steepest
 from robustbench_pix.data.base import load_dataset
+from robustbench_pix.errors import JobFailedError
 from robustbench_pix.evaluation.masking import gather, look_around
 from robustbench_pix.networks.building import build_network
 from robustbench_pix.results.masking import signs, verdict
@@ -114,6 +115,33 @@ def test_the_reasons_say_how_many_images_of_how_many():
     evidence.loc[:9, "zero_gradient"] = True
     evidence.loc[:0, "flat"] = True
     assert verdict(evidence) == f"masked: 10 of {len(evidence)} images without a gradient"
+
+
+class Telling(Quantized):
+    """Notes whether it is asked under float32 that means float32."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.told = []
+
+    def forward(self, images):
+        self.told.append(not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.deterministic)
+        return self.network(images)
+
+
+def test_the_model_is_asked_in_float32_throughout():
+    network = Telling(trained(0)).eval()
+    evidence_of(network)
+    assert len(network.told) > 100
+    assert all(network.told)
+
+
+def test_a_model_that_is_never_right_cannot_be_checked():
+    _, _, images, _ = digits()
+    other = trained(0)
+    never = (other(images).argmax(dim=1) + 1) % 10
+    with pytest.raises(JobFailedError, match="none of the images right"):
+        gather(other, trained(9), images, never, task="digits", radius=RADIUS, classes=10, device="cpu")
 
 
 def test_around_an_image_a_linear_network_is_steepest_along_its_gradient():
