@@ -7,8 +7,7 @@ boundary. It has no random numbers, since AutoAttack begins it at the image itse
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.balls import distances
-from robustbench_pix.attacks.geometry import spread
+from robustbench_pix.attacks.geometry import distances, spread
 from robustbench_pix.attacks.projections import to_hyperplane
 from robustbench_pix.attacks.victims import Victims, logit_difference
 

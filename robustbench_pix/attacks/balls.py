@@ -76,8 +76,3 @@ def steepest(gradients: Tensor, norm: str) -> Tensor:
     # Gradients of a confident network may be so small that their squares are 0 in float32.
     scaled = gradients / gradients.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=TINY)
     return scaled / spread(lengths(scaled)).clamp(min=TINY)
-
-
-def distances(moved: Tensor, norm: str) -> Tensor:
-    """Return the norms (N,) of perturbations (N, C, H, W) in ``linf`` or ``l2``."""
-    return moved.abs().amax(dim=(1, 2, 3)) if norm == "linf" else lengths(moved)

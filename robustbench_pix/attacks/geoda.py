@@ -17,7 +17,7 @@ from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.asking import in_parts
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
 from robustbench_pix.attacks.cosines import cosines
-from robustbench_pix.attacks.geometry import distances_in, lengths, spread
+from robustbench_pix.attacks.geometry import distances, lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -142,15 +142,15 @@ class Rays:
             low = low.index_copy(0, open_, torch.where(wrong, low[open_], middle))
             high = high.index_copy(0, open_, torch.where(wrong, middle, high[open_]))
         self.found[rows] = self._points(rows, rays, high)
-        self.distances[rows] = distances_in(self.norm, self.found[rows] - self.images[rows])
+        self.distances[rows] = distances(self.found[rows] - self.images[rows], self.norm)
 
     def _as_far(self, rays: Tensor) -> Tensor:
         """Return by which multiple of themselves (N,) rays, clamped to [0, 1], are as long as the distances are."""
-        low = self.distances / distances_in(self.norm, rays)
+        low = self.distances / distances(rays, self.norm)
         high = FURTHEST * low
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            short = distances_in(self.norm, self._points(self.places, rays, middle) - self.images) <= self.distances
+            short = distances(self._points(self.places, rays, middle) - self.images, self.norm) <= self.distances
             low, high = torch.where(short, middle, low), torch.where(short, high, middle)
         return low
 

@@ -18,19 +18,9 @@ def spread(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
 
-def distances_in(norm: str, batch: Tensor) -> Tensor:
-    """Return the norms (N,), ``l2`` or ``linf``, of a batch (N, C, H, W)."""
-    return torch.linalg.vector_norm(batch.flatten(1), ord=2 if norm == "l2" else torch.inf, dim=1)
-
-
-def into_ball(norm: str, images: Tensor, perturbed: Tensor, radius: float) -> Tensor:
-    """Return the points of the ball of a radius around images in [0, 1] nearest to ``perturbed``, clamped to [0, 1]."""
-    change = perturbed - images
-    if norm == "linf":
-        change = change.clamp(-radius, radius)
-    else:
-        change = change * spread((radius / lengths(change).clamp(min=1e-12)).clamp(max=1))
-    return (images + change).clamp_(0, 1)
+def distances(moved: Tensor, norm: str) -> Tensor:
+    """Return the norms (N,) of perturbations (N, C, H, W) in ``linf`` or ``l2``."""
+    return torch.linalg.vector_norm(moved.flatten(1), ord=2 if norm == "l2" else torch.inf, dim=1)
 
 
 def reach(radius: float) -> float:

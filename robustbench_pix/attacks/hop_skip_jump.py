@@ -14,7 +14,7 @@ from torch import Tensor
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.asking import QUERIES_AT_ONCE, in_parts
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
-from robustbench_pix.attacks.geometry import lengths, spread
+from robustbench_pix.attacks.geometry import distances, lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -156,8 +156,7 @@ class Hunt:
 
     def distances(self, points: Tensor) -> Tensor:
         """Return the distances from the images in the attack's norm, (N,)."""
-        difference = points - self.images
-        return difference.flatten(1).abs().amax(dim=1) if self.norm == "linf" else lengths(difference)
+        return distances(points - self.images, self.norm)
 
     def _fooled(self, queries: Tensor, rows: Tensor) -> Tensor:
         return in_parts(self.oracle, queries, rows).argmax(dim=1) != self.labels[rows]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS
-from robustbench_pix.attacks.geometry import reach
+from robustbench_pix.attacks.geometry import distances, reach
 from robustbench_pix.errors import JobFailedError
 
 OUT_OF_BOUNDS = 1e-5
@@ -120,8 +120,7 @@ class Ledger:
         matters &= logits.argmax(dim=1) != labels
         if counted is not None:
             matters &= counted
-        difference = (inputs - _chosen(self.images, of)).flatten(1)
-        distance = torch.linalg.vector_norm(difference, ord=2 if self.norm == "l2" else math.inf, dim=1)
+        distance = distances(inputs - _chosen(self.images, of), self.norm)
         if self.radius < math.inf:
             matters &= distance <= reach(self.radius)
         distance = distance.masked_fill_(~matters, torch.inf)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.asking import in_parts, log_odds
+from robustbench_pix.attacks.balls import Ball, steepest
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
-from robustbench_pix.attacks.geometry import into_ball, lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -48,10 +48,11 @@ class NaturalEvolution(FixedStrengthAttack):
     ) -> Tensor:
         oracle, noise = attacked_module(target), KeyedNoise(keys, "natural-evolution", images.device)
         found, rows = images.clone(), torch.arange(len(images), device=images.device)
+        ball = Ball(images, strength, target.norm)
         for step in range(self.steps):
             gradient = self.gradient(oracle, found[rows], labels[rows], rows, noise.of(rows), step)
-            along = gradient.sign() if target.norm == "linf" else gradient / spread(lengths(gradient).clamp(min=1e-12))
-            moved = into_ball(target.norm, images[rows], found[rows] - self.step * strength * along, strength)
+            downhill = -steepest(gradient, target.norm)
+            moved = ball.of(rows).project(found[rows] + self.step * strength * downhill)
             found[rows] = moved
             rows = rows[in_parts(oracle, moved, rows).argmax(dim=1) == labels[rows]]
             if len(rows) == 0 or oracle.spent(rows):

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from robustbench_pix.attacks.asking import log_odds
+from robustbench_pix.attacks.balls import Ball
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
 from robustbench_pix.attacks.cosines import cosines
-from robustbench_pix.attacks.geometry import into_ball
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -54,7 +54,7 @@ class SimBA(FixedStrengthAttack):
         self, target: Target, images: Tensor, labels: Tensor, strength: float, keys: Sequence[ImageKey]
     ) -> Tensor:
         oracle, noise = attacked_module(target), KeyedNoise(keys, "simba", images.device)
-        directions = Directions(self, images)
+        directions, ball = Directions(self, images), Ball(images, strength, "l2")
         found, rows = images.clone(), torch.arange(len(images), device=images.device)
         smallest = log_odds(oracle(found, rows), labels)
         for step in range(self.steps):
@@ -63,7 +63,7 @@ class SimBA(FixedStrengthAttack):
             change = self.step * strength * directions.of(orders[:, step % directions.count])
             asking = rows
             for sign in (1, -1):
-                tried = into_ball("l2", images[asking], found[asking] + sign * change[asking], strength)
+                tried = ball.of(asking).project(found[asking] + sign * change[asking])
                 scores = oracle(tried, asking)
                 odds, fooled = log_odds(scores, labels[asking]), scores.argmax(dim=1) != labels[asking]
                 better = fooled | (odds < smallest[asking])

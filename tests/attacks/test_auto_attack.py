@@ -10,7 +10,8 @@ from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.adaptive_boundary import nearest
 from robustbench_pix.attacks.adaptive_gradient import ascend
 from robustbench_pix.attacks.auto_attack import AutoAttack
-from robustbench_pix.attacks.balls import Ball, distances
+from robustbench_pix.attacks.balls import Ball
+from robustbench_pix.attacks.geometry import distances
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.projected_gradient import ProjectedGradient
 from robustbench_pix.attacks.victims import Victims, cross_entropy, logit_difference, targeted_ratio

@@ -12,8 +12,9 @@ from scipy.stats import kstest
 from torch import nn
 
 from robustbench_pix.attacks.access import Oracle
-from robustbench_pix.attacks.balls import Ball, distances, steepest
+from robustbench_pix.attacks.balls import Ball, steepest
 from robustbench_pix.attacks.building import build_attack
+from robustbench_pix.attacks.geometry import distances
 from robustbench_pix.attacks.gradient_sign import FastGradientSign
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.memory import Memory
