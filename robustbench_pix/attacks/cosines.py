@@ -11,7 +11,8 @@ def cosines(length: int, frequencies: int, device: torch.device) -> Tensor:
 
     Row u is cos(pi u (2 i + 1) / (2 length)), scaled to an L2 norm of 1.
     """
-    frequency = torch.arange(min(frequencies, length), dtype=torch.float64, device=device)[:, None]
-    place = torch.arange(length, dtype=torch.float64, device=device)
+    # In float64 on the CPU, since some devices have none.
+    frequency = torch.arange(min(frequencies, length), dtype=torch.float64)[:, None]
+    place = torch.arange(length, dtype=torch.float64)
     waves = torch.cos(math.pi * frequency * (2 * place + 1) / (2 * length))
-    return (waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)).float()
+    return (waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)).float().to(device)
