@@ -6,6 +6,10 @@ from difflib import get_close_matches
 import click
 
 
+MOST_NAMES = 60
+"""In one sentence; a module of a library may have a thousand."""
+
+
 class UserError(click.ClickException):
     """Something the user can mend. The command line prints the sentence without a traceback and exits with 1."""
 
@@ -43,5 +47,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, list_with: str | None
     There is no size named 'smal'. Did you mean small? (There are: full, small.)
     """
     known = sorted(known)
-    where = f"{list_with} lists all {len(known)}" if list_with else f"There are: {', '.join(known) or 'none'}"
+    names = ", ".join(known) or "none"
+    where = f"There are: {names}" if len(known) <= MOST_NAMES else f"There are {len(known)}"
+    where = f"{list_with} lists all {len(known)}" if list_with else where
     return UserError(f"There is no {what} named {name!r}.{nearest(name, known)} ({where}.)")

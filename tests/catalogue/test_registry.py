@@ -69,6 +69,7 @@ def test_every_shipped_name_loads():
         ("orderd", r"There is no regularizer named 'orderd'\. Did you mean ordered\? \(There are: ordered\.\)"),
         ("xyzzy", r"There is no regularizer named 'xyzzy'\. \(There are: ordered\.\)"),
         ("functools:partail", r"no attribute .* named 'partail'\. Did you mean partial\?"),
+        ("torch:imposible", r"named 'imposible'\..* \(There are \d{3,}\.\)"),
         ("no_such_package:thing", r"No module named 'no_such_package'; install it or correct the name\."),
         (":thing", r"':thing' could not be imported: ValueError"),
         (".relative:thing", r"could not be imported: TypeError"),
