@@ -5,7 +5,6 @@ from difflib import get_close_matches
 
 import click
 
-
 MOST_NAMES = 60
 """In one sentence; a module of a library may have a thousand."""
 
