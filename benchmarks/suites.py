@@ -20,7 +20,8 @@ from benchmarks.report import Report, Table
 RECIPES = ("--recipe", "unregularized", "--recipe", "thresholded", "--seeds", "1")
 NOTE = (
     "`rbp run --suite NAME` in a workspace of its own, from nothing: two models and the sources that the suite needs "
-    "are trained. Jobs: seconds of all trainings, attacks and checks together; longest: the attack that took the most, on one model."
+    "are trained. Jobs: seconds of all trainings, attacks and checks together; longest: the attack that took the most, "
+    "on one model."
 )
 
 
