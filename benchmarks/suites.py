@@ -20,7 +20,8 @@ from benchmarks.report import Report, Table
 RECIPES = ("--recipe", "unregularized", "--recipe", "thresholded", "--seeds", "1")
 NOTE = (
     "`rbp run --suite NAME` in a workspace of its own, from nothing: two models and the sources that the suite needs "
-    "are trained. Processor seconds are those of all processes; longest: the attack that took the most, on one model."
+    "are trained. Jobs: seconds of all trainings, attacks and checks together; longest: the attack that took the most, "
+    "on one model."
 )
 
 
@@ -49,7 +50,7 @@ def _suite(suite: str, recipes: tuple[str, ...], workspace: Path) -> dict[str, o
     return {
         "suite": suite,
         "clock s": spent.seconds,
-        "processor s": spent.processor_seconds,
+        "jobs, s": sum(job["seconds"] for job in jobs),
         "attacks": len({job["context"]["attack"] for job in attacks}),
         "longest": longest["context"]["attack"],
         "of it, s": longest["seconds"],

@@ -1,6 +1,5 @@
 """The specifications that catalogue files state, checked field by field: recipes, tasks, attacks and suites."""
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from robustbench_pix.catalogue.findings import FindingsError, json_values, nested, together
+from robustbench_pix.catalogue.findings import json_values, nested, together
+from robustbench_pix.catalogue.regularizer_parameters import check_parameters
 from robustbench_pix.catalogue.strengths import Strengths
 
 Access = Literal["none", "transfer", "decisions", "scores", "gradients"]
@@ -45,36 +45,6 @@ class CatalogueSpec(Spec):
     def folder(self) -> Path:
         """The folder in which ``file.py:attribute`` is looked up."""
         return self.path.parent
-
-
-class SimilarityParameters(Spec):
-    """Parameters of the regularizer ``similarity`` (method: Attias, Pehlevan, Obeid 2024, equations 1 to 3)."""
-
-    target: Literal[
-        "pixel", "thresholded", "low", "high", "positive", "negative", "double", "neural", "zero", "none"
-    ] = "thresholded"
-    alpha: float = Field(default=10.0, ge=0)
-    threshold: float = Field(default=0.8, gt=0, lt=1)
-    second_threshold: float | None = Field(default=None, gt=0, lt=1)
-    shuffled: bool = False
-    pairs: PositiveInt = 16
-    similarity: str | None = None
-    responses: str | None = None
-    order: str | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "SimilarityParameters":
-        if (self.second_threshold is not None) != (self.target == "double"):
-            raise ValueError('second_threshold belongs to target = "double", and to no other')
-        if self.second_threshold is not None and self.second_threshold >= self.threshold:
-            raise ValueError("second_threshold must be below threshold")
-        if self.similarity and self.responses:
-            raise ValueError("give similarity or responses, not both")
-        if (self.similarity or self.responses) and self.target != "neural":
-            raise ValueError('similarity and responses belong to target = "neural"')
-        if (self.similarity or self.responses) and not self.order:
-            raise ValueError('state the order of the images: order = "prepared", or the file with their indices')
-        return self
 
 
 class Tuned(BaseModel):
@@ -122,28 +92,6 @@ class RecipeSpec(CatalogueSpec):
         overrides = [t.parameters for t in self.tuned if (t.task, t.images) == (task, images)]
         merged = {**self.parameters, **(overrides[-1] if overrides else {})}
         return check_parameters(self.regularizer, merged)
-
-
-def check_parameters(regularizer: str | None, parameters: dict[str, Any], place: str = "parameters") -> dict[str, Any]:
-    """Return parameters, with the defaults filled in where the regularizer is ours.
-
-    Raises:
-        FindingsError: there is no regularizer that could take them, alpha is negative or not a number, or a parameter
-            of ours is unknown or out of range.
-    """
-    if regularizer == "similarity":
-        return nested(SimilarityParameters, parameters, place).model_dump()
-    if regularizer is None:
-        if parameters:
-            raise FindingsError(f'{place}: there is no regularizer to take them; name one with regularizer = "..."')
-        return {}
-    alpha = parameters.get("alpha", 1.0)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha < math.inf:
-        raise FindingsError(f"{place}.alpha: must be a number of at least 0 (got {alpha!r})")
-    try:
-        return {**json_values(parameters), "alpha": float(alpha)}
-    except ValueError as error:
-        raise FindingsError(f"{place}: {error}") from error
 
 
 class TrainingSpec(Spec):

@@ -5,7 +5,8 @@ from typing import Any
 import rich_click as click
 
 from robustbench_pix.catalogue.registries import datasets
-from robustbench_pix.catalogue.specs import CatalogueSpec, RecipeSpec, check_parameters
+from robustbench_pix.catalogue.regularizer_parameters import check_parameters
+from robustbench_pix.catalogue.specs import CatalogueSpec, RecipeSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli.options import format_option, workspace_option
 from robustbench_pix.cli.output import write_fields

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
 from robustbench_pix.errors import UserError
 from robustbench_pix.identity import digest
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
 from robustbench_pix.regularizers.base import PairStep, Regularizer, Setting
 from robustbench_pix.regularizers.neural import file_digest, neural_similarity
 from robustbench_pix.regularizers.similarity import feature_similarity, similarity_loss

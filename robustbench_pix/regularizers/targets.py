@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
 from robustbench_pix.regularizers.neural import neural_similarity

@@ -3,7 +3,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
 from robustbench_pix.errors import UserError
 from robustbench_pix.regularizers.neural import file_digest, neural_similarity, response_similarity
 from robustbench_pix.regularizers.targets import build_target

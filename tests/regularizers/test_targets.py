@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import pdist
 
-from robustbench_pix.catalogue.specs import SimilarityParameters
+from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
 from robustbench_pix.regularizers.pairs import condensed
 from robustbench_pix.regularizers.similarity import pixel_similarity
 from robustbench_pix.regularizers.targets import build_target
