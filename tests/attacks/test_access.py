@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from robustbench_pix.attacks.base import attacked_module
-from robustbench_pix.errors import JobFailedError
+from robustbench_pix.attacks.building import build_attack
+from robustbench_pix.errors import JobFailedError, UserError
 from tests.attacks.toys import (
     Quadrants,
     attacked,
@@ -60,15 +61,20 @@ def test_asking_for_a_gradient_is_refused_with_a_sentence(access):
     ],
 )
 def test_no_gradient_attack_works_in_a_black_box(access, attack):
+    """Nor would it if building did not refuse the entry."""
+    strength = "l2" if "L2" in attack else "linf"
+    with pytest.raises(UserError, match='needs access = "gradients" or more'):
+        build_attack(entry(attack, access, strength))
+    built = build_attack(entry(attack, "gradients", strength))
     with pytest.raises(JobFailedError, match="asks for gradients"):
-        run_entry(entry(attack, access, "linf"), Quadrants(), some_images(2))
+        run_entry(entry(attack, access, strength), Quadrants(), some_images(2), attack=built)
 
 
 def test_access_none_shows_no_model():
     with pytest.raises(JobFailedError, match="this attack needs a model; set access to"):
         attacked_module(blind())
-    with pytest.raises(JobFailedError, match="this attack needs a model"):
-        run_entry(entry("foolbox:BoundaryAttack", "none"), Quadrants(), some_images(2))
+    with pytest.raises(UserError, match='needs access = "decisions" or more; "none" does not show it enough'):
+        build_attack(entry("foolbox:BoundaryAttack", "none"))
 
 
 def test_float64_is_cast():

@@ -51,10 +51,10 @@ def test_it_is_as_good_as_the_libraries_image_by_image(distances, other):
     assert np.median(ratio) < 0.1
 
 
-def test_foolboxs_weakens_in_a_batch_and_ours_is_better_there(distances):
-    alone, batched = (distances[f"foolbox, {how}"][0] for how in ("one by one", "ten at once"))
-    assert np.log(batched / alone).mean() > 0.1
-    assert np.log(distances["ours"][0] / batched).mean() < -0.1
+def test_foolboxs_is_given_one_image_at_a_time_since_a_batch_weakens_it(distances):
+    alone, batched = (distances[f"foolbox, {how}"] for how in ("one by one", "ten at once"))
+    np.testing.assert_array_equal(batched[0], alone[0])
+    assert batched[1] == alone[1]
 
 
 @pytest.mark.parametrize(("strength", "factor"), [("l2", 1.06), ("linf", 1.2)])
