@@ -17,6 +17,7 @@ from robustbench_pix.attacks.adaptive_boundary import nearest
 from robustbench_pix.attacks.adaptive_gradient import ascend
 from robustbench_pix.attacks.balls import Ball
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import bounds
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import whole
 from robustbench_pix.attacks.square import SquareAttack
@@ -34,6 +35,8 @@ class AutoAttack(FixedStrengthAttack):
             fewer classes.
         queries: of Square.
     """
+
+    needs = bounds("gradients", "linf", "l2")
 
     def __init__(self, steps: int = 100, targets: int = 9, queries: int = 5_000) -> None:
         self.steps = whole("steps", steps, at_least=1)

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
+from robustbench_pix.attacks.engine_classes import Needs
 from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.randomness import Key, stream
@@ -83,6 +84,8 @@ class FixedStrengthAttack(ABC):
     """Whether an image's result depends on the images attacked with it."""
     one_by_one: bool = False
     """Whether batches of one image are wanted."""
+    needs: ClassVar[Needs | None] = None
+    """What an entry must let it see, and what its strength may mean; anything where None."""
     file: Path | None = None
     """Where the perturbed images are read, instead of being made; what ``find_file`` gave when the job was planned."""
 
@@ -106,6 +109,7 @@ class MinimalDistanceAttack(ABC):
 
     batch_dependent: bool = False
     one_by_one: bool = False
+    needs: ClassVar[Needs | None] = None
     needs_starts: bool = False
     """Whether ``starts`` are wanted: images that the model gets wrong, found before the attack."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import minimizes
 from robustbench_pix.attacks.geometry import lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
@@ -36,6 +37,7 @@ class BoundaryAttack(MinimalDistanceAttack):
         step_adaptation: factor by which step lengths grow and shrink.
     """
 
+    needs = minimizes("decisions", "l2")
     needs_starts = True
 
     def __init__(

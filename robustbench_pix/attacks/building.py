@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
+from robustbench_pix.attacks.engine_classes import CLASSES
 from robustbench_pix.attacks.engines import engine_of, fits
 from robustbench_pix.attacks.signatures import check_signature
 from robustbench_pix.catalogue.registries import attacks
@@ -32,7 +33,8 @@ def build_attack(spec: AttackSpec) -> Attack:
     """Return the attack that a catalogue entry names.
 
     Raises:
-        UserError: it does not exist, is known to be unusable, refuses its parameters, or is neither class nor function.
+        UserError: it does not exist, is known to be unusable, refuses its parameters, needs another access or strength,
+            or is neither class nor function.
     """
     engine = engine_of(spec.attack)
     if engine is None:
@@ -47,7 +49,7 @@ def _of_library(engine: str, spec: AttackSpec) -> Attack:
     from robustbench_pix.attacks.engine_signatures import engine_class
 
     wanted = engine_class(spec.attack)
-    fits(spec.attack, spec.access, spec.strength)
+    fits(spec.attack, CLASSES[spec.attack], spec.access, spec.strength)
     check_signature(spec.attack, inspect.signature(wanted), spec.parameters)
     if engine == "foolbox":
         from robustbench_pix.attacks.foolbox_ import build_foolbox_attack
@@ -64,6 +66,8 @@ def _registered(spec: AttackSpec) -> Attack:
         if inspect.isclass(target):
             built = target(**spec.parameters)
             if isinstance(built, (FixedStrengthAttack, MinimalDistanceAttack)):
+                if built.needs is not None:
+                    fits(f"{spec.path}: {spec.attack}", built.needs, spec.access, spec.strength)
                 return built
         elif callable(target):
             inspect.signature(target).bind(*range(5), **spec.parameters)

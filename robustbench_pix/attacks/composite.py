@@ -15,6 +15,7 @@ from torch.nn import functional
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
 from robustbench_pix.attacks.composite_components import components_of
+from robustbench_pix.attacks.engine_classes import bounds
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.ordering import Schedule
 from robustbench_pix.attacks.parameters import whole
@@ -36,6 +37,8 @@ class CompositeAttack(FixedStrengthAttack):
         steps: of each component in each round; one query each, and one more at the end of a round.
         rounds: how many orders an image tries under ``scheduled``, one more query each; otherwise it is one.
     """
+
+    needs = bounds("gradients", "scale")
 
     def __init__(self, order: str = "fixed", steps: int = 10, rounds: int = 5) -> None:
         if order not in ORDERS:

@@ -28,11 +28,13 @@ class Needs(NamedTuple):
         return ACCESSES.index(shown) < ACCESSES.index(self.access)
 
 
-def _bounds(access: str, *norms: str) -> Needs:
+def bounds(access: str, *norms: str) -> Needs:
+    """Return the needs of a class that stays within a strength."""
     return Needs(access, norms[0] if len(norms) == 1 else "any", norms)
 
 
-def _minimizes(access: str, norm: str) -> Needs:
+def minimizes(access: str, norm: str) -> Needs:
+    """Return the needs of a search for the smallest perturbation."""
     return Needs(access, norm, (norm,) if norm in MEASURED else MEASURED)
 
 
@@ -50,39 +52,39 @@ _NOISES = ("AdditiveGaussianNoiseAttack", "AdditiveUniformNoiseAttack")
 
 FOOLBOX = {
     **{
-        f"{norm.capitalize()}{kind}": _bounds("gradients", norm)
+        f"{norm.capitalize()}{kind}": bounds("gradients", norm)
         for norm in ("l1", "l2", "linf")
         for kind in _GRADIENT_KINDS
     },
-    **{name: _bounds("gradients", "linf") for name in ("PGD", "AdamPGD", "FGSM", "MIFGSM")},
-    "FGM": _bounds("gradients", "l2"),
-    "SparseL1DescentAttack": _bounds("gradients", "l1"),
-    **{f"L2{aware}{kind}": _bounds("none", "l2") for aware in ("", "ClippingAware") for kind in _NOISES},
-    **{f"L2{aware}Repeated{kind}": _bounds("decisions", "l2") for aware in ("", "ClippingAware") for kind in _NOISES},
-    "LinfAdditiveUniformNoiseAttack": _bounds("none", "linf"),
-    "LinfRepeatedAdditiveUniformNoiseAttack": _bounds("decisions", "linf"),
-    "L2ContrastReductionAttack": _bounds("none", "l2"),
-    "VirtualAdversarialAttack": _bounds("gradients", "l2"),
-    "DDNAttack": _minimizes("gradients", "l2"),
-    "L1FMNAttack": _minimizes("gradients", "l1"),
-    "L2FMNAttack": _minimizes("gradients", "l2"),
-    "LInfFMNAttack": _minimizes("gradients", "linf"),
-    "L2CarliniWagnerAttack": _minimizes("gradients", "l2"),
-    "EADAttack": _minimizes("gradients", "l1"),
-    "L2DeepFoolAttack": _minimizes("gradients", "l2"),
-    "LinfDeepFoolAttack": _minimizes("gradients", "linf"),
-    "NewtonFoolAttack": _minimizes("gradients", "l2"),
-    "L0BrendelBethgeAttack": _minimizes("gradients", "l0"),
-    "L1BrendelBethgeAttack": _minimizes("gradients", "l1"),
-    "L2BrendelBethgeAttack": _minimizes("gradients", "l2"),
-    "LinfinityBrendelBethgeAttack": _minimizes("gradients", "linf"),
-    "BoundaryAttack": _minimizes("decisions", "l2"),
-    "HopSkipJumpAttack": _minimizes("decisions", "any"),
-    "PointwiseAttack": _minimizes("decisions", "l0"),
-    "SaltAndPepperNoiseAttack": _minimizes("decisions", "l2"),
-    "SpatialAttack": _minimizes("decisions", "none"),
+    **{name: bounds("gradients", "linf") for name in ("PGD", "AdamPGD", "FGSM", "MIFGSM")},
+    "FGM": bounds("gradients", "l2"),
+    "SparseL1DescentAttack": bounds("gradients", "l1"),
+    **{f"L2{aware}{kind}": bounds("none", "l2") for aware in ("", "ClippingAware") for kind in _NOISES},
+    **{f"L2{aware}Repeated{kind}": bounds("decisions", "l2") for aware in ("", "ClippingAware") for kind in _NOISES},
+    "LinfAdditiveUniformNoiseAttack": bounds("none", "linf"),
+    "LinfRepeatedAdditiveUniformNoiseAttack": bounds("decisions", "linf"),
+    "L2ContrastReductionAttack": bounds("none", "l2"),
+    "VirtualAdversarialAttack": bounds("gradients", "l2"),
+    "DDNAttack": minimizes("gradients", "l2"),
+    "L1FMNAttack": minimizes("gradients", "l1"),
+    "L2FMNAttack": minimizes("gradients", "l2"),
+    "LInfFMNAttack": minimizes("gradients", "linf"),
+    "L2CarliniWagnerAttack": minimizes("gradients", "l2"),
+    "EADAttack": minimizes("gradients", "l1"),
+    "L2DeepFoolAttack": minimizes("gradients", "l2"),
+    "LinfDeepFoolAttack": minimizes("gradients", "linf"),
+    "NewtonFoolAttack": minimizes("gradients", "l2"),
+    "L0BrendelBethgeAttack": minimizes("gradients", "l0"),
+    "L1BrendelBethgeAttack": minimizes("gradients", "l1"),
+    "L2BrendelBethgeAttack": minimizes("gradients", "l2"),
+    "LinfinityBrendelBethgeAttack": minimizes("gradients", "linf"),
+    "BoundaryAttack": minimizes("decisions", "l2"),
+    "HopSkipJumpAttack": minimizes("decisions", "any"),
+    "PointwiseAttack": minimizes("decisions", "l0"),
+    "SaltAndPepperNoiseAttack": minimizes("decisions", "l2"),
+    "SpatialAttack": minimizes("decisions", "none"),
     **{
-        name: _minimizes("decisions", "none")
+        name: minimizes("decisions", "none")
         for name in (
             "InversionAttack",
             "BinarySearchContrastReductionAttack",
@@ -95,7 +97,7 @@ FOOLBOX = {
 
 ART = {
     **{
-        name: _bounds("gradients", "l1", "l2", "linf")
+        name: bounds("gradients", "l1", "l2", "linf")
         for name in (
             "FastGradientMethod",
             "ProjectedGradientDescent",
@@ -107,28 +109,28 @@ ART = {
             "RescalingAutoConjugateGradient",
         )
     },
-    "BasicIterativeMethod": _bounds("gradients", "linf"),
-    "UniversalPerturbation": _bounds("gradients", "l2", "linf"),
-    "VirtualAdversarialMethod": _bounds("scores", "l2"),
+    "BasicIterativeMethod": bounds("gradients", "linf"),
+    "UniversalPerturbation": bounds("gradients", "l2", "linf"),
+    "VirtualAdversarialMethod": bounds("scores", "l2"),
     "Wasserstein": Needs("gradients", "none", ("wasserstein",)),
-    "SquareAttack": _bounds("scores", "l2", "linf"),
-    "BoundaryAttack": _minimizes("decisions", "l2"),
-    "BrendelBethgeAttack": _minimizes("gradients", "any"),
-    "HopSkipJump": _minimizes("decisions", "any"),
-    "SignOPTAttack": _minimizes("decisions", "l2"),
-    "SpatialTransformation": _minimizes("decisions", "none"),
-    "SimBA": _minimizes("scores", "l2"),
-    "ZooAttack": _minimizes("scores", "l2"),
-    "PixelAttack": _minimizes("scores", "l0"),
-    "ThresholdAttack": _minimizes("scores", "linf"),
-    "CarliniL0Method": _minimizes("gradients", "l0"),
-    "CarliniL2Method": _minimizes("gradients", "l2"),
-    "CarliniLInfMethod": _minimizes("gradients", "linf"),
-    "DeepFool": _minimizes("gradients", "l2"),
-    "ElasticNet": _minimizes("gradients", "l1"),
-    "NewtonFool": _minimizes("gradients", "l2"),
-    "ShadowAttack": _minimizes("gradients", "none"),
-    "CompositeAdversarialAttackPyTorch": _minimizes("gradients", "none"),
+    "SquareAttack": bounds("scores", "l2", "linf"),
+    "BoundaryAttack": minimizes("decisions", "l2"),
+    "BrendelBethgeAttack": minimizes("gradients", "any"),
+    "HopSkipJump": minimizes("decisions", "any"),
+    "SignOPTAttack": minimizes("decisions", "l2"),
+    "SpatialTransformation": minimizes("decisions", "none"),
+    "SimBA": minimizes("scores", "l2"),
+    "ZooAttack": minimizes("scores", "l2"),
+    "PixelAttack": minimizes("scores", "l0"),
+    "ThresholdAttack": minimizes("scores", "linf"),
+    "CarliniL0Method": minimizes("gradients", "l0"),
+    "CarliniL2Method": minimizes("gradients", "l2"),
+    "CarliniLInfMethod": minimizes("gradients", "linf"),
+    "DeepFool": minimizes("gradients", "l2"),
+    "ElasticNet": minimizes("gradients", "l1"),
+    "NewtonFool": minimizes("gradients", "l2"),
+    "ShadowAttack": minimizes("gradients", "none"),
+    "CompositeAdversarialAttackPyTorch": minimizes("gradients", "none"),
 }
 
 CLASSES = {

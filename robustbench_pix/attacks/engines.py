@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from robustbench_pix.attacks.engine_classes import CLASSES, MEASURED
+from robustbench_pix.attacks.engine_classes import CLASSES, MEASURED, Needs
 from robustbench_pix.errors import UserError
 
 ENGINES = {"foolbox": "foolbox", "art": "adversarial-robustness-toolbox"}
@@ -118,13 +118,12 @@ def refused(reference: str) -> str | None:
     return None
 
 
-def fits(reference: str, access: str, strength: str) -> None:
-    """Check what an entry states of a class of a library against what the class needs.
+def fits(reference: str, needs: Needs, access: str, strength: str) -> None:
+    """Check what an entry states of a class against what the class needs.
 
     Raises:
         UserError: the access shows too little, or the strength is not what the class bounds or makes small.
     """
-    needs = CLASSES[reference]
     if needs.lacks(access):
         raise UserError(f'{reference} needs access = "{needs.access}" or more; "{access}" does not show it enough.')
     if strength not in needs.strengths:

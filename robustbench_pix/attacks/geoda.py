@@ -17,6 +17,7 @@ from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.asking import in_parts
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
 from robustbench_pix.attacks.cosines import cosines
+from robustbench_pix.attacks.engine_classes import minimizes
 from robustbench_pix.attacks.geometry import distances, lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
@@ -44,6 +45,7 @@ class GeoDA(MinimalDistanceAttack):
         sigma: of the Gaussian coefficients of probes; the boundary is found to half of it.
     """
 
+    needs = minimizes("decisions", "any")
     needs_starts = True
 
     def __init__(

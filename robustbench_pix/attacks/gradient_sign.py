@@ -10,6 +10,7 @@ from torch.nn import functional
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.balls import steepest
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import bounds
 
 
 class FastGradientSign(FixedStrengthAttack):
@@ -19,6 +20,8 @@ class FastGradientSign(FixedStrengthAttack):
     model, and its signs, one byte each, or unit vectors are kept for the models attacked next.
     With ``gradients`` each strength is an attack of its own and asks once.
     """
+
+    needs = bounds("gradients", "linf", "l2")
 
     def perturb(
         self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]

@@ -14,6 +14,7 @@ from torch import Tensor
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.asking import QUERIES_AT_ONCE, in_parts
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import minimizes
 from robustbench_pix.attacks.geometry import distances, lengths, spread
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
@@ -39,6 +40,7 @@ class HopSkipJump(MinimalDistanceAttack):
             radius of the probes with it.
     """
 
+    needs = minimizes("decisions", "any")
     needs_starts = True
 
     def __init__(

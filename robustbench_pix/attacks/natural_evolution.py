@@ -15,6 +15,7 @@ from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.asking import in_parts, log_odds
 from robustbench_pix.attacks.balls import Ball, steepest
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import bounds
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -28,6 +29,8 @@ class NaturalEvolution(FixedStrengthAttack):
         sigma: of the Gaussian directions.
         step: length of a step as a share of the strength, in its norm.
     """
+
+    needs = bounds("scores", "linf", "l2")
 
     def __init__(self, steps: int = 200, directions: int = 25, sigma: float = 0.001, step: float = 0.2) -> None:
         self.steps = whole("steps", steps, at_least=1)

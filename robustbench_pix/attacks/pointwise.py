@@ -12,6 +12,7 @@ from torch import Tensor
 
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.base import ImageKey, MinimalDistanceAttack, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import minimizes
 from robustbench_pix.attacks.keyed import KeyedNoise
 
 HALVINGS = 10
@@ -24,6 +25,7 @@ SMALLEST_GAIN = 1e-3
 class Pointwise(MinimalDistanceAttack):
     """Makes few values differ, then these as little as possible one at a time: a local minimum, not the smallest l2."""
 
+    needs = minimizes("decisions", "any")
     needs_starts = True
 
     @torch.no_grad()

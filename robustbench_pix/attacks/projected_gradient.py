@@ -14,6 +14,7 @@ from torch.nn import functional
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.balls import TINY, Ball, steepest
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import bounds
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 from robustbench_pix.attacks.transferability import DIVERSITY_DRAWS, blurred, diversified
@@ -35,6 +36,8 @@ class ProjectedGradient(FixedStrengthAttack):
         diversity: probability that the gradient is taken of a shrunk and padded image; only with access ``transfer``.
         kernel: side of the Gaussian that gradients are blurred with, odd, in pixels; 1 does nothing.
     """
+
+    needs = bounds("gradients", "linf", "l2")
 
     def __init__(
         self,

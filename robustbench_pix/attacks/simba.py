@@ -15,6 +15,7 @@ from robustbench_pix.attacks.asking import log_odds
 from robustbench_pix.attacks.balls import Ball
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
 from robustbench_pix.attacks.cosines import cosines
+from robustbench_pix.attacks.engine_classes import bounds
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 
@@ -30,6 +31,8 @@ class SimBA(FixedStrengthAttack):
         frequencies: of the cosine basis, in height and width each; all if there are fewer.
         step: length along a direction as a share of the strength.
     """
+
+    needs = bounds("scores", "l2")
 
     def __init__(self, steps: int = 1_000, basis: str = "pixel", frequencies: int = 16, step: float = 0.2) -> None:
         self.steps = whole("steps", steps, at_least=1)

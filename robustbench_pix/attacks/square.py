@@ -15,6 +15,7 @@ from torch import Tensor
 from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.balls import Ball
 from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target, attacked_module
+from robustbench_pix.attacks.engine_classes import bounds
 from robustbench_pix.attacks.keyed import KeyedNoise
 from robustbench_pix.attacks.parameters import positive, whole
 from robustbench_pix.attacks.square_changes import BoxChanges, SphereChanges
@@ -34,6 +35,8 @@ class SquareAttack(FixedStrengthAttack):
         steps: queries of an image that is never fooled.
         initial_share: of the image that the first squares cover.
     """
+
+    needs = bounds("scores", "linf", "l2")
 
     def __init__(self, steps: int = 1_000, initial_share: float = 0.8) -> None:
         self.steps = whole("steps", steps, at_least=1)

@@ -74,6 +74,26 @@ def test_wrong_entries_are_refused_in_one_sentence(attack, parameters, sentence)
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("attack", "access", "strength", "sentence"),
+    [
+        ("square", "decisions", "linf", 'needs access = "scores" or more; "decisions" does not show it enough.'),
+        ("boundary", "none", "l2", 'needs access = "decisions" or more; "none" does not show it enough.'),
+        ("projected-gradient", "scores", "linf", 'needs access = "gradients" or more; "scores" does not show it'),
+        ("square", "scores", "sigma", 'is about linf or l2; state strength = "linf" or "l2" (got "sigma").'),
+        ("simba", "scores", "linf", 'is about l2; state strength = "l2" (got "linf").'),
+        ("projected-gradient", "transfer", "l1", 'is about linf or l2; state strength = "linf" or "l2" (got "l1").'),
+        ("composite", "gradients", "linf", 'is about scale; state strength = "scale" (got "linf").'),
+        ("boundary", "decisions", "linf", 'is about l2; state strength = "l2" (got "linf").'),
+    ],
+)
+def test_our_attacks_are_told_another_access_or_strength_than_they_work_with(attack, access, strength, sentence):
+    """They would run under it, and be another attack than the row says."""
+    with pytest.raises(UserError) as error:
+        build_attack(entry(attack, access, strength))
+    assert str(error.value).startswith(f"toy.toml: {attack} {sentence}")
+
+
 @pytest.mark.parametrize(("attack", "parameters"), [case[:2] for case in OWN])
 def test_what_our_attacks_refuse_is_said_with_the_file(attack, parameters):
     with pytest.raises(UserError, match=f"^toy.toml: {attack} refused its parameters: "):
