@@ -41,7 +41,15 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
     if not measured.empty:
         versions = f"robustbench_pix {_all(measured['version'])}, torch {_all(measured['torch'])}"
         facts += [f"{versions}, {_all(measured['device'])}"]
+    facts += [gradients] if (gradients := _gradients(rows)) else []
     return [*facts, *([f"95% intervals: {_intervals(rows)}"] if rows["interval"].any() else [])]
+
+
+def _gradients(rows: pd.DataFrame) -> str:
+    """Return what the checks of gradients found, of the rows that were checked."""
+    checked = rows.loc[rows["gradients"] != "", "gradients"]
+    masked = (checked != "sound").sum()
+    return "" if checked.empty else f"gradients checked: {f'masked in {masked} rows' if masked else 'none masked'}"
 
 
 def mixtures(measured: pd.DataFrame) -> list[str]:
