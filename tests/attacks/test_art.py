@@ -117,11 +117,11 @@ def test_fast_gradient_method_is_ours():
     keys = keys_of(3)
     theirs = build_attack(entry("art:FastGradientMethod", "gradients", "linf"))
     ours = build_attack(entry("fast-gradient-sign", "gradients", "linf"))
-    target, _ = attacked(network, images, labels, "gradients")
+    target, _ = attacked(network, images, labels, "gradients", norm="linf")
     expected = next(iter(ours.perturb(target, images, labels, (0.1,), keys)))
     for index in range(3):
         one = slice(index, index + 1)
-        target, _ = attacked(network, images[one], labels[one], "gradients")
+        target, _ = attacked(network, images[one], labels[one], "gradients", norm="linf")
         found = next(iter(theirs.perturb(target, images[one], labels[one], (0.1,), keys[one])))
         torch.testing.assert_close(found, expected[one], atol=1e-6, rtol=0)
 
