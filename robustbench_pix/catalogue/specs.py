@@ -227,6 +227,12 @@ class AttackSpec(CatalogueSpec):
             together(partial(nested, EvaluationSpec, fields | own, f"sizes.{size}") for size, own in sizes.items())
         return sizes
 
+    @model_validator(mode="after")
+    def _budget(self) -> "AttackSpec":
+        if self.evaluation.budget and self.access in ("none", "transfer"):
+            raise ValueError(f'evaluation.budget is of queries, and access = "{self.access}" asks the model nothing')
+        return self
+
     def at_size(self, size: str) -> "AttackSpec":
         """Return the attack at a size of the task; sizes may override the fields of ``evaluation``."""
         fields = {**self.evaluation.model_dump(), **self.sizes.get(size, {})}

@@ -138,6 +138,9 @@ def _seconds(job: Job, training: Job, trial: Callable[[], tuple[float, float]]) 
     attack = job.identity["attack"]
     if attack["access"] in ("none", "transfer"):
         return trial()[0] * _attacked(job) * len(attack["strengths"])
+    if attack["evaluation"]["budget"]:
+        searches = 1 if attack["access"] == "decisions" else len(attack["strengths"]) - 1
+        return trial()[0] * _attacked(job) * attack["evaluation"]["budget"] * searches
     a_step = QUERIES_OF_A_STEP.get(attack["attack"])
     steps = attack["parameters"].get("steps", attack["parameters"].get("max_iter"))
     return trial()[0] * _attacked(job) * a_step * steps if a_step and steps else None

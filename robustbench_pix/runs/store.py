@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_pix.errors import UserError
+from robustbench_pix.identity import RECORD_VERSION
 
 SPEC = "spec.json"
 EXAMPLES = "examples.parquet"
@@ -44,9 +45,12 @@ class Store:
     def damage(self, name: str) -> str | None:
         """Return what is wrong with a run's folder, or None: every file must have the digest that spec.json states."""
         try:
-            files = dict(self.spec(name)["files"])
+            spec = self.spec(name)
+            files, identity = dict(spec["files"]), dict(spec["identity"])
         except (OSError, ValueError, KeyError, TypeError):
             return f"{SPEC} cannot be read"
+        if identity.get("kind") == "attack" and identity.get("record") != RECORD_VERSION:
+            return "recorded by another version"
         for file, expected in files.items():
             path = self.folder(name) / file
             if not path.is_file():

@@ -191,6 +191,12 @@ REFUSED = {
             ["evaluation.images: Input", "evaluation.seed: Input"],
         ),
         (
+            ATTACK + "[evaluation]\nbudget = 100\n",
+            "",
+            "",
+            ['evaluation.budget is of queries, and access = "none" asks the model nothing'],
+        ),
+        (
             ATTACK + "[sizes.small]\nimags = 1\n",
             "",
             "",

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from robustbench_pix.errors import UserError
+from robustbench_pix.identity import RECORD_VERSION
 from robustbench_pix.runs.store import Store
 
 
@@ -43,6 +44,13 @@ def test_who_comes_second_discards_theirs(store):
         write(store, text="first")
     assert (store.folder("train-1") / "file.txt").read_text() == "first"
     assert store.scratches() == []
+
+
+@pytest.mark.parametrize(("record", "said"), [(RECORD_VERSION, None), (1, "recorded by another version")])
+def test_attacks_of_other_versions_are_made_again(store, record, said):
+    with store.writing("attack-1", {"identity": {"kind": "attack", "record": record}}) as scratch:
+        (scratch / "file.txt").write_text("content")
+    assert store.damage("attack-1") == said
 
 
 @pytest.mark.parametrize(
