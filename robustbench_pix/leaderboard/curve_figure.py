@@ -7,6 +7,7 @@ import pandas as pd
 
 from robustbench_pix.leaderboard.figure_style import PUBLISHED, Line, strength_name
 from robustbench_pix.leaderboard.panels import Panel, empty_figure, legend, name_axes
+from robustbench_pix.results.published_curves import sources_of
 
 
 def curve_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> Any:
@@ -46,5 +47,5 @@ def _handles(panels: list[Panel], lines: dict[str, Line]) -> Iterator[Any]:
             yield Line2D([], [], **line._asdict(), label=recipe)
     if ours["standard_error"].notna().any():
         yield Patch(color="#888888", alpha=0.35, linewidth=0, label="standard error")
-    for source in sorted({source for panel in panels for source in panel.published["source"]}):
-        yield Line2D([], [], color="#555555", linestyle=PUBLISHED, label=source)
+    if sources := sources_of(pd.concat([panel.published for panel in panels])):
+        yield Line2D([], [], color="#555555", linestyle=PUBLISHED, label=sources)

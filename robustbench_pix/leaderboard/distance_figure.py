@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from robustbench_pix.leaderboard.figure_style import Line, attack_name
-from robustbench_pix.leaderboard.panels import Panel, empty_figure, legend, name_axes
+from robustbench_pix.leaderboard.figure_style import Line
+from robustbench_pix.leaderboard.panels import Panel, empty_figure, first_of_rows, legend, name_axes
 from robustbench_pix.results.published_curves import PAPER, published_distances
 
 
@@ -18,24 +18,25 @@ def distance_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) ->
     from matplotlib.lines import Line2D
 
     figure, places = empty_figure(panels)
+    there = {recipe for panel in panels for recipe in panel.ours["recipe"]}
+    recipes = [recipe for recipe in lines if recipe in there][::-1]
     gray: dict[str, Any] = {"color": "#555555", "marker": "o", "linestyle": "none"}
     handles = {"ours": Line2D([], [], **gray, label="ours, bars: standard error")}
     for place, panel in zip(places, panels, strict=True):
         known = published_distances(panel.block, attack)
-        ours = panel.ours.set_index("recipe")
-        recipes = [recipe for recipe in lines if recipe in ours.index][::-1]
-        for height, recipe in enumerate(recipes):
-            look = lines[recipe]._replace(linestyle="none")._asdict()
-            row = ours.loc[recipe]
+        for row in panel.ours.to_dict("records"):
+            recipe = row["recipe"]
+            height, look = recipes.index(recipe), lines[recipe]._replace(linestyle="none")._asdict()
             place.errorbar(row["distance"], height, xerr=row["standard_error"], **look, capsize=2, label=recipe)
             if recipe in known:
                 label = f"{recipe}, {PAPER}"
                 place.plot(known[recipe], height, **look, markerfacecolor="white", label=label)
                 handles["published"] = Line2D([], [], **gray, markerfacecolor="white", label=PAPER)
-        place.set_yticks(range(len(recipes)), recipes)
+        first = place in first_of_rows(places)
+        place.set_yticks(range(len(recipes)), recipes if first else [""] * len(recipes))
         place.set_ylim(-0.6, len(recipes) - 0.4)
         place.set_xlim(left=0)
-        place.ticklabel_format(axis="x", scilimits=(0, 0), useMathText=True)
-    name_axes(places, rf"{attack_name(attack)}: median $\ell_2^2$ a pixel", "")
+        place.xaxis.set_major_formatter(lambda distance, _: f"{1000 * distance:g}")
+    name_axes(places, r"median $\ell_2^2$ distance a pixel, $10^{-3}$", "")
     legend(figure, handles.values())
     return figure

@@ -120,7 +120,7 @@ def block_name(block: pd.Series) -> tuple[str, str]:
     told = [network, "colour" if block["colour"] == "rgb" else "gray"]
     told += [f"size {block['size']}"] if block["size"] != "full" else []
     told += [block["precision"]] if block["precision"] != "float32" else []
-    return task if task == images else f"{task}, regularized on {images}", ", ".join(told)
+    return task if task == images else f"{task}, {images} images", ", ".join(told)
 
 
 def seeds_name(rows: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from robustbench_pix.leaderboard.distance_figure import distance_figure
 from robustbench_pix.leaderboard.figure_style import lines, seeds_name, settings
 from robustbench_pix.leaderboard.panels import Panel, grid
 from robustbench_pix.results.frames import BLOCK
-from robustbench_pix.results.published_curves import PAPER, compared, published_for, read_curves
+from robustbench_pix.results.published_curves import PAPER, compared, published_for, read_curves, sources_of
 from robustbench_pix.results.strength_curves import distances, strength_curves
 
 PAPER_FIGURES = {"gaussian": "figure-2", "transfer-fgsm": "figure-3"}
@@ -108,13 +108,13 @@ def _figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, suite: str) 
         draw = curve_figure if one.kind else distance_figure
         pictures = _pictures(draw(one.attack, one.panels, drawn_as))
         contents |= {f"{suite}/{name}.{kind}": picture for kind, picture in pictures.items()}
-        sources = sorted({source for panel in one.panels for source in panel.published["source"]})
+        sources = sources_of(pd.concat([panel.published for panel in one.panels]))
         caption = latex_tables.figure_caption(one.attack, one.kind, one.measured, sources)
         wide = grid(len(one.panels))[1] > 1
         figures.append(latex.figure(caption, latex.label("fig", suite, one.attack), f"{name}.pdf", both_columns=wide))
         for panel in one.panels:
-            rows = compared(panel.ours, panel.published) if one.kind else panel.published
-            if not rows.empty:
+            if not panel.published.empty:
+                rows = compared(panel.ours, panel.published)
                 comparisons.append(latex_tables.comparison_table(panel.block, one.attack, one.kind, rows))
     contents[f"{suite}/figures.tex"] = "\n".join(figures).encode()
     if comparisons:

@@ -9,7 +9,7 @@ from robustbench_pix.leaderboard.cells import best, distance, share, wrapped
 from robustbench_pix.leaderboard.figure_style import STRENGTHS, attack_name, block_name
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK
-from robustbench_pix.results.published_curves import PRECISION
+from robustbench_pix.results.published_curves import PRECISION, sources_of
 
 NUMBERS = {"clean_accuracy": "clean", "score": "score", "gain": "gain"}
 ATTACKS_A_TABLE = 5
@@ -54,11 +54,10 @@ def comparison_table(block: pd.Series, attack: str, kind: str, rows: pd.DataFram
     name, network = block_name(block)
     seeds = " or ".join(str(count) for count in sorted(set(rows["seeds"])))
     how = f"{seeds} seeds; suite {block['suite']} {block['suite_version']}, {block['protocol']} protocol"
-    sources = ", ".join(sorted(set(rows["source"])))
     caption = (
         f"{latex.escaped(f'{name} ({network})')}, {_strength(attack, kind)}: accuracy of ours "
         rf"(mean $\pm$ standard error; {latex.escaped(how)}) and as published "
-        f"({latex.escaped(sources)}; full size, paper protocol; read off the figure to ${share(PRECISION)}$)."
+        f"({latex.escaped(sources_of(rows))}; full size, paper protocol; read off the figure to ${share(PRECISION)}$)."
     )
     return latex.table(
         caption,
@@ -69,22 +68,27 @@ def comparison_table(block: pd.Series, attack: str, kind: str, rows: pd.DataFram
     )
 
 
-def figure_caption(attack: str, kind: str, measured: pd.DataFrame, sources: list[str]) -> str:
+def figure_caption(attack: str, kind: str, measured: pd.DataFrame, sources: str) -> str:
     """Return the caption of a figure, as LaTeX: what it shows, how it was measured, and what a reader must know.
 
     Args:
         attack: Its name.
         kind: The kind of its strengths; empty where it reports a distance only.
         measured: The measurements behind the figure.
-        sources: Where the dashed curves come from.
+        sources: Where the dashed curves come from; empty where there are none.
     """
     first = measured.iloc[0]
     what = f"Accuracy against strength ({_strength(attack, kind)})" if kind else latex.escaped(attack_name(attack))
     said = f" Suite {first['suite']} {first['suite_version']}; {facts.PROTOCOLS[first['protocol']]}."
-    said += f" Dashed: {'; '.join(sources)} (full size, paper protocol)." if sources else ""
+    said += " Images named after a comma are those that the regularizer looks at." if _two_sets(measured) else ""
+    said += f" Dashed: {sources} (full size, paper protocol)." if sources else ""
     flags = sorted({flag for text in measured["flags"] for flag in text.split("; ") if flag})
     said += f" Of some rows: {'; '.join(flags)}." if flags else ""
     return f"{what}: mean and standard error over seeds." + latex.escaped(said)
+
+
+def _two_sets(measured: pd.DataFrame) -> bool:
+    return bool((measured["task"] != measured["images"]).any())
 
 
 def _block_table(rows: pd.DataFrame, measured: pd.DataFrame, attacks: list[str], name: str) -> str:

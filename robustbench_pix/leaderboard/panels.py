@@ -51,8 +51,13 @@ def name_axes(places: list[Any], across: str, up: str) -> None:
     for number, place in enumerate(places):
         if number + columns >= len(places):
             place.set_xlabel(across)
-        if number % columns == 0:
-            place.set_ylabel(up)
+    for place in first_of_rows(places):
+        place.set_ylabel(up)
+
+
+def first_of_rows(places: list[Any]) -> list[Any]:
+    """Return the leftmost panel of each row."""
+    return places[:: grid(len(places))[1]]
 
 
 def legend(figure: Any, handles: Iterable[Any]) -> None:

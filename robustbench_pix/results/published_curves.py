@@ -44,6 +44,16 @@ def published_for(curves: pd.DataFrame, block: pd.Series, attack: str) -> pd.Dat
     return curves[found].drop_duplicates(["recipe", "strength"])
 
 
+def sources_of(published: pd.DataFrame) -> str:
+    """Return where published curves come from, in one phrase; empty where there are none.
+
+    >>> sources_of(pd.DataFrame({"source": [f"{PAPER}, Fig. 3a", f"{PAPER}, Fig. 3b", f"{PAPER}, Fig. 3a"]}))
+    'Attias et al. 2024, Fig. 3a, 3b'
+    """
+    figures = sorted({source.removeprefix(f"{PAPER}, Fig. ") for source in published["source"]})
+    return f"{PAPER}, Fig. {', '.join(figures)}" if figures else ""
+
+
 def published_distances(block: pd.Series, attack: str) -> dict[str, float]:
     """Return the published distance of each recipe of a block; none where the paper has none."""
     agrees = block["colour"] == "gray"
