@@ -51,7 +51,7 @@ def table(caption: str, name: str, columns: str, head: Sequence[Sequence[str]], 
     """
     lines = [
         r"\begin{table*}",
-        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{caption}}}",
         rf"\label{{{name}}}",
         rf"\begin{{tabular}}{{{columns}}}",
