@@ -11,7 +11,7 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard import latex, latex_tables
 from robustbench_pix.leaderboard.curve_figure import curve_figure
 from robustbench_pix.leaderboard.distance_figure import distance_figure
-from robustbench_pix.leaderboard.figure_style import lines, seeds_name, settings
+from robustbench_pix.leaderboard.figure_style import Line, lines, seeds_name, settings
 from robustbench_pix.leaderboard.panels import Panel, grid
 from robustbench_pix.results.frames import BLOCK
 from robustbench_pix.results.published_curves import PAPER, compared, published_for, read_curves, sources_of
@@ -50,10 +50,12 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
     contents: dict[str, bytes] = {}
+    drawn = leaderboard[leaderboard["recipe"].isin(measurements["recipe"])]
+    drawn_as = lines(dict(zip(drawn["recipe"], drawn["controls"], strict=True)))
     with settings():
         for suite, rows in leaderboard.groupby("suite", sort=False):
             measured = measurements[measurements["suite"] == suite]
-            contents |= _figures(rows, measured, str(suite))
+            contents |= _figures(rows, measured, str(suite), drawn_as)
             contents[f"{suite}/leaderboard.tex"] = latex_tables.leaderboard_tables(rows, measured).encode()
     try:
         for name, content in contents.items():
@@ -98,9 +100,10 @@ def shown(leaderboard: pd.DataFrame, measurements: pd.DataFrame, suite: str) -> 
         yield Shown(suite, str(attack), measured["strength_kind"].iloc[0] if with_strengths else "", measured, panels)
 
 
-def _figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, suite: str) -> dict[str, bytes]:
+def _figures(
+    leaderboard: pd.DataFrame, measurements: pd.DataFrame, suite: str, drawn_as: dict[str, Line]
+) -> dict[str, bytes]:
     """Return the pictures of a suite, the LaTeX that shows them, and the comparison with the published numbers."""
-    drawn_as = lines(dict(zip(leaderboard["recipe"], leaderboard["controls"], strict=True)))
     contents: dict[str, bytes] = {}
     figures, comparisons = [], []
     for one in shown(leaderboard, measurements, suite):

@@ -77,9 +77,10 @@ def figure_caption(attack: str, kind: str, measured: pd.DataFrame, sources: str)
         measured: The measurements behind the figure.
         sources: Where the dashed curves come from; empty where there are none.
     """
-    first = measured.iloc[0]
+    versions = " and ".join(str(version) for version in sorted(set(measured["suite_version"])))
+    protocols = "; ".join(facts.PROTOCOLS[name] for name in sorted(set(measured["protocol"])))
     what = f"Accuracy against strength ({_strength(attack, kind)})" if kind else latex.escaped(attack_name(attack))
-    said = f" Suite {first['suite']} {first['suite_version']}; {facts.PROTOCOLS[first['protocol']]}."
+    said = f" Suite {measured['suite'].iloc[0]} {versions}; {protocols}."
     said += " Images named after a comma are those that the regularizer looks at." if _two_sets(measured) else ""
     said += f" Dashed: {sources} (full size, paper protocol)." if sources else ""
     flags = sorted({flag for text in measured["flags"] for flag in text.split("; ") if flag})
