@@ -9,6 +9,7 @@ from robustbench_pix import __version__
 from robustbench_pix.cli.board import leaderboard, publish
 from robustbench_pix.cli.corruptions import corruptions
 from robustbench_pix.cli.evaluate import evaluate
+from robustbench_pix.cli.figures import figures
 from robustbench_pix.cli.listings import attacks, models, suites, tasks
 from robustbench_pix.cli.queries import queries
 from robustbench_pix.cli.run import run
@@ -64,6 +65,7 @@ COMMANDS = (
     queries,
     transfer,
     corruptions,
+    figures,
     publish,
     show,
     models,

@@ -1,0 +1,44 @@
+"""``rbp figures``: a board as figures and tables for a paper."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.cli.options import workspace_option
+
+
+@click.command()
+@click.option("--suite", metavar="NAME", help="Only this suite.")
+@click.option("--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination. Repeatable.")
+@click.option("--published", is_flag=True, help="Draw what is published, even where there are runs.")
+@click.option(
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    show_default="figures in the workspace",
+    help="Where the files go, a folder a suite.",
+)
+@workspace_option
+def figures(
+    suite: str | None, combinations: tuple[str, ...], published: bool, output: Path | None, workspace: Workspace
+) -> None:
+    """Draw the paper's figures from the workspace's runs, else from what is published, beside the published curves.
+
+    A figure an attack, as SVG, PDF and PNG; figures.tex shows them, leaderboard.tex and comparison.tex hold the tables.
+
+    \b
+    Examples:
+    $ rbp figures
+    $ rbp figures --suite paper --on cifar10:natural --output paper/figures
+    """
+    from robustbench_pix.cli.tables import boards_of, select
+    from robustbench_pix.leaderboard.figures import not_drawn, write_figures
+
+    found = boards_of(workspace, published=published)
+    leaderboard, measurements = select(found, suite, combinations)
+    click.echo(found.origin)
+    for path in write_figures(leaderboard, measurements, output or workspace.root / "figures"):
+        click.echo(f"wrote {path}")
+    for sentence in not_drawn(measurements):
+        click.echo(sentence)

@@ -1,0 +1,75 @@
+"""The published curves of Attias, Pehlevan, Obeid 2024 beside our own, where task, network and attack agree."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from robustbench_pix.results.aggregation import BASELINE
+from robustbench_pix.results.frames import KEY
+
+FILE = Path(__file__).parent.parent / "leaderboard/data/published_curves.csv"
+
+PAPER = "Attias et al. 2024"
+
+PRECISION = 0.003
+"""The accuracies were read off figures, to about this."""
+
+SAME_STRENGTH = 5e-6
+"""Half a unit of the last digit in which the published strengths are written."""
+
+DISTANCES = {("cifar10", "cifar10", "resnet18", "boundary-50-steps"): {BASELINE: 2.79e-3, "thresholded": 5.98e-3}}
+"""Median squared L2 norm an entry that the paper reports, by task, images, network and attack, then by recipe."""
+
+
+def read_curves() -> pd.DataFrame:
+    """Return ``task, images, network, attack, recipe, strength, accuracy, source``, all of gray images."""
+    curves = pd.read_csv(FILE)
+    return curves.assign(source=curves["source"].str.replace("seed paper", f"{PAPER},", regex=False))
+
+
+def published_for(curves: pd.DataFrame, block: pd.Series, attack: str) -> pd.DataFrame:
+    """Return the published curves to lay behind those of a block; no rows where the paper has none.
+
+    An unregularized model looks at no regularization images: its curve belongs to the task, whatever the images.
+
+    Args:
+        curves: As ``read_curves`` returns them.
+        block: ``task``, ``images``, ``network`` and ``colour``, among others.
+        attack: Its name.
+    """
+    if block["colour"] != "gray":
+        return curves.iloc[:0]
+    found = curves[["task", "network", "attack"]].eq([block["task"], block["network"], attack]).all(axis="columns")
+    found &= curves["images"].eq(block["images"]) | curves["recipe"].eq(BASELINE)
+    return curves[found].drop_duplicates(["recipe", "strength"])
+
+
+def sources_of(published: pd.DataFrame) -> str:
+    """Return where published curves come from, in one phrase; empty where there are none.
+
+    >>> sources_of(pd.DataFrame({"source": [f"{PAPER}, Fig. 3a", f"{PAPER}, Fig. 3b", f"{PAPER}, Fig. 3a"]}))
+    'Attias et al. 2024, Fig. 3a, 3b'
+    """
+    figures = sorted({source.removeprefix(f"{PAPER}, Fig. ") for source in published["source"]})
+    return f"{PAPER}, Fig. {', '.join(figures)}" if figures else ""
+
+
+def published_distances(block: pd.Series, attack: str) -> dict[str, float]:
+    """Return the published distance of each recipe of a block; none where the paper has none."""
+    agrees = block["colour"] == "gray"
+    return DISTANCES.get((block["task"], block["images"], block["network"], attack), {}) if agrees else {}
+
+
+def compared(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Return our curves of one block and attack with ``published``, ``difference`` (ours less theirs) and ``source``.
+
+    Only strengths that both measured are there.
+    """
+    pairs = ours.merge(published[["recipe", "strength", "accuracy", "source"]], on="recipe", suffixes=("", "_there"))
+    same = pairs[(pairs["strength"] - pairs["strength_there"]).abs() <= SAME_STRENGTH]
+    same = same.rename(columns={"accuracy_there": "published"}).assign(
+        difference=lambda rows: rows["accuracy"] - rows["published"]
+    )
+    same = same.sort_values(["recipe", "strength"], key=lambda values: values.replace(BASELINE, ""), kind="stable")
+    columns = [*KEY, "attack", "strength", "accuracy", "standard_error", "seeds", "published", "difference", "source"]
+    return same[columns].reset_index(drop=True)
