@@ -12,12 +12,14 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.picture import svg
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
+from robustbench_pix.results.columns import COMPARISONS, COSTS, MEASUREMENTS, Column, names
+from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
+from robustbench_pix.results.merging import asked_rows
 
 
 def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame) -> list[Path]:
-    """Write the three tables, already merged, with their picture and their README, and return the files.
+    """Write the tables, already merged, with comparisons, picture and README, and return the files.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -25,13 +27,23 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     columns = leaderboard_columns(leaderboard.columns)
     measurements = _sorted(measurements, [*KEY, "seed", "attack", "strength"])
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
+    rounded = as_published(measurements, MEASUREMENTS)
+    comparisons = build_comparisons(rounded, asked_rows(leaderboard, rounded))
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
+        "comparisons.csv": to_csv_text(comparisons, COMPARISONS),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
-        "leaderboard.svg": svg(as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)),
-        "README.md": readme({"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS}),
+        "leaderboard.svg": svg(as_published(leaderboard, columns), rounded),
+        "README.md": readme(
+            {
+                "measurements.csv": MEASUREMENTS,
+                "leaderboard.csv": columns,
+                "comparisons.csv": COMPARISONS,
+                "costs.csv": COSTS,
+            }
+        ),
     }
     return [_write(folder / name, text) for name, text in texts.items()]
 

@@ -89,11 +89,43 @@ LEADERBOARD = (
     Column("score", "number", "Mean robustness over the attacks of the suite, mean over seeds"),
     Column("score_low", "number", "Lower end of its 95% interval"),
     Column("score_high", "number", "Upper end of its 95% interval"),
+    Column("standard_error", "number", "Standard deviation of the score over seeds (n - 1), divided by the root of n"),
     Column("gain", "number", "Score minus that of unregularized, paired by seed"),
     Column("gain_low", "number", "Lower end of its 95% interval"),
     Column("gain_high", "number", "Upper end of its 95% interval"),
     Column("p_value", "number", "Exact two-sided sign-flip test of the paired gains; empty below 6 seeds"),
+    Column("excess", "number", "Score minus clean accuracy times the share that unregularized retains; paired by seed"),
+    Column("excess_low", "number", "Lower end of its 95% interval"),
+    Column("excess_high", "number", "Upper end of its 95% interval"),
+    Column("worst_case", "number", "Robustness to all attacks at once, image by image; not part of the score"),
+    Column("queries", "number", "Queries of the attacked model an image, at the largest strengths, over the attacks"),
     Column("rank", "integer", "1 + the number of recipes whose paired interval against this one lies wholly above 0"),
+    Column("rank_low", "integer", "Best rank that is possible, with 95% confidence"),
+    Column("rank_high", "integer", "Worst rank that is possible"),
+    Column("group", "text", "Recipes of a block that share a letter here are not told apart"),
+)
+
+COMPARISONS = (
+    *_BLOCK,
+    Column("reference", "text", "The recipe that it is compared with"),
+    Column("kind", "text", "baseline: with unregularized; control: with a control of the recipe"),
+    Column("seeds", "integer", "How many seeds both have"),
+    Column("difference", "number", "Score minus that of the reference, mean over these seeds"),
+    Column("standard_error", "number", "Of the difference, over seeds"),
+    Column("low", "number", "Lower end of its 95% interval, Student's t"),
+    Column("high", "number", "Upper end"),
+    Column("p_value", "number", "Exact two-sided sign-flip test of the paired differences; empty below 6 seeds"),
+    Column("p_holm", "number", "The same after Holm's correction for all comparisons of the block"),
+    Column("test", "text", "sign-flip, or why it can say nothing"),
+    Column("p_student_holm", "number", "Paired t test after Holm's correction for all comparisons of the block"),
+    Column(
+        "detectable",
+        "number",
+        "Smallest true difference that a t test (two-sided, 5%) of so many seeds and this spread finds in 80% of cases",
+    ),
+    Column(
+        "verdict", "text", "better or worse where p_student is at most .05, else not told apart; no test below 6 seeds"
+    ),
 )
 
 ROBUSTNESS_PREFIX = "robustness_"
@@ -101,6 +133,9 @@ ROBUSTNESS_PREFIX = "robustness_"
 
 RETAINED_PREFIX = "retained_"
 """Then, for the same attacks, robustness divided by the clean accuracy of the same model, mean over seeds."""
+
+WORST_CASE = "worst-case"
+"""Stands for an attack in measurements: an image is correct if it is so under every attack of the suite."""
 
 DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""
