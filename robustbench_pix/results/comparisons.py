@@ -1,6 +1,6 @@
 """Every claim of a block beside its references: unregularized and, for a recipe with controls, each of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from robustbench_pix.results.statistics import (
 )
 
 ALPHA = 1 - LEVEL
+HOLM = {"p_value": "p_holm", "p_student": "p_student_holm"}
 NOT_TOLD_APART = "not told apart"
 
 
@@ -38,16 +39,25 @@ def build_comparisons(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.Data
     """
     built: list[dict[str, Any]] = []
     for block, recipes in blocks(measurements, rows):
-        compared = [_compared(*pair) for pair in _pairs(recipes) if len(paired(*pair[:2]))]
-        for name, corrected in (("p_value", "p_holm"), ("p_student", "p_student_holm")):
-            known = [row for row in compared if not np.isnan(row[name])]
-            for row, value in zip(known, holm([row[name] for row in known]), strict=True):
-                row[corrected] = float(value)
-        tested = sum(row["seeds"] >= SMALLEST_SIGN_FLIP_SAMPLE for row in compared)
-        for row in compared:
-            row |= {"test": _test(row["seeds"], tested), "verdict": _verdict(row)}
-        built += [dict(zip(BLOCK, block, strict=True)) | row for row in compared]
+        facts, pairs = [], []
+        for recipe, reference, kind in _pairs(recipes):
+            if len(seeds := paired(recipe, reference)):
+                facts.append({"recipe": recipe.name, "reference": reference.name, "kind": kind})
+                pairs.append(seeds)
+        for fact, row in zip(facts, compared(pairs), strict=True):
+            built.append(dict(zip(BLOCK, block, strict=True)) | fact | row)
     return typed(pd.DataFrame(built), COMPARISONS)
+
+
+def compared(block: Sequence[NDArray[np.float64]]) -> list[dict[str, Any]]:
+    """Return what the paired differences of a block say, corrected for how many comparisons there are."""
+    rows = [difference(differences) for differences in block]
+    for name in ("p_value", "p_student"):
+        known = [row for row in rows if not np.isnan(row[name])]
+        for row, corrected in zip(known, holm([row[name] for row in known]), strict=True):
+            row[HOLM[name]] = float(corrected)
+    tested = sum(row["seeds"] >= SMALLEST_SIGN_FLIP_SAMPLE for row in rows)
+    return [row | {"test": _test(row["seeds"], tested), "verdict": _verdict(row)} for row in rows]
 
 
 def difference(differences: NDArray[np.float64]) -> dict[str, Any]:
@@ -82,11 +92,6 @@ def _pairs(recipes: list[Recipe]) -> Iterator[tuple[Recipe, Recipe, str]]:
         yield from ((recipe, baseline, "baseline") for recipe in recipes if recipe is not baseline)
     for recipe in recipes:
         yield from ((recipe, other, "control") for other in recipes if other.asked.controls == recipe.name)
-
-
-def _compared(recipe: Recipe, reference: Recipe, kind: str) -> dict[str, Any]:
-    found = difference(paired(recipe, reference))
-    return {"recipe": recipe.name, "reference": reference.name, "kind": kind, **found}
 
 
 def _test(seeds: int, comparisons: int) -> str:
