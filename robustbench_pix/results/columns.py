@@ -140,6 +140,34 @@ WORST_CASE = "worst-case"
 DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""
 
+ROBUSTNESS = (
+    *_BLOCK,
+    Column("attack", "text", "The attack; worst-case: all of them at once, image by image"),
+    Column("strength_kind", "text", "As in measurements.csv"),
+    Column("seeds", "integer", "How many seeds entered"),
+    Column("robustness", "number", "Normalized area under the accuracy, mean over seeds"),
+    Column("standard_error", "number", "Of the robustness, over seeds"),
+    Column("low", "number", "Lower end of its 95% interval, Student's t over seeds"),
+    Column("high", "number", "Upper end"),
+    Column(
+        "halving",
+        "number",
+        "Strength at which the accuracy is half of the clean one, linear between strengths, mean over seeds; "
+        "empty where it is not reached by every seed",
+    ),
+    Column("halving_low", "number", "Lower end of its 95% interval, Student's t over seeds"),
+    Column("halving_high", "number", "Upper end"),
+    Column("halved_seeds", "integer", "How many seeds reach it"),
+)
+
+RECIPE_COSTS = (
+    *_BLOCK,
+    Column("seeds", "integer", "How many models"),
+    Column("training_seconds", "number", "Seconds of training a model, without source models of transfer attacks"),
+    Column("attack_seconds", "number", "Seconds of all attacks on a model"),
+    Column("seconds", "number", "Both together"),
+)
+
 COSTS = (
     Column("kind", "text", "train, attack, check (of gradients), or given: a model that was kept as it was"),
     Column("id", "text", "The run"),

@@ -11,7 +11,8 @@ from robustbench_pix.results.frames import leaderboard_columns
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, costs, measurements, rows, tables
 
 ALL = (*ATTACKS, DISTANCE_ONLY)
-FILES = ["measurements.csv", "leaderboard.csv", "comparisons.csv", "costs.csv", "leaderboard.svg", "README.md"]
+TABLES = ["measurements", "leaderboard", "robustness", "comparisons", "costs", "recipe-costs"]
+FILES = [*(f"{table}.csv" for table in TABLES), "leaderboard.svg", "README.md"]
 
 
 @pytest.fixture
