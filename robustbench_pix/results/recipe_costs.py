@@ -20,10 +20,10 @@ def recipe_costs(measurements: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFram
     training = pd.concat([seconds.get("train", seconds.iloc[:0]), 0 * seconds.get("given", seconds.iloc[:0])])
     runs = measurements[measurements["attack"] != WORST_CASE]
     runs = runs[[*KEY, "model_id", "attack_id"]].drop_duplicates()
-    runs = runs.assign(attack_seconds=runs["attack_id"].map(seconds.get("attack", training.iloc[:0])))
+    runs = runs.assign(attack_seconds=runs["attack_id"].map(seconds.get("attack", training.iloc[:0])).astype(float))
     by_model = runs.groupby([*KEY, "model_id"], sort=False)["attack_seconds"]
     models = by_model.sum(min_count=1).where(by_model.count() == by_model.size()).reset_index()
-    models["training_seconds"] = models["model_id"].map(training)
+    models["training_seconds"] = models["model_id"].map(training).astype(float)
     models["seconds"] = models["training_seconds"] + models["attack_seconds"]
     grouped = models.groupby(KEY, sort=False)
     names = ["training_seconds", "attack_seconds", "seconds"]
