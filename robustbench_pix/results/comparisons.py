@@ -81,7 +81,7 @@ def untestable(seeds: int) -> str:
     >>> untestable(3), untestable(6)
     ('no test: 3 seeds, smallest p would be .25', '')
     """
-    said = f"no test: {seeds} {'seed' if seeds == 1 else 'seeds'}, smallest p would be {_short(2 / 2**seeds)}"
+    said = f"no test: {seeds} {'seed' if seeds == 1 else 'seeds'}, smallest p would be {short(2 / 2**seeds)}"
     return said if seeds < SMALLEST_SIGN_FLIP_SAMPLE else ""
 
 
@@ -97,7 +97,7 @@ def _pairs(recipes: list[Recipe]) -> Iterator[tuple[Recipe, Recipe, str]]:
 def _test(seeds: int, comparisons: int) -> str:
     """Return which test was made, and whether its correction left it any chance."""
     smallest = 2 / 2**seeds * comparisons
-    few = f"; smallest p_holm of {comparisons} comparisons would be {_short(smallest)}" if smallest > ALPHA else ""
+    few = f"; smallest p_holm of {comparisons} comparisons would be {short(smallest)}" if smallest > ALPHA else ""
     return untestable(seeds) or f"sign-flip{few}"
 
 
@@ -109,5 +109,10 @@ def _verdict(row: dict[str, Any]) -> str:
     return "better" if row["difference"] > 0 else "worse"
 
 
-def _short(p_value: float) -> str:
+def short(p_value: float) -> str:
+    """Return a p-value with two digits and no leading zero.
+
+    >>> short(0.0312), short(1.0)
+    ('.031', '1')
+    """
     return f"{p_value:.2g}".replace("0.", ".", 1)
