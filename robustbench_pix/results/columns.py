@@ -160,6 +160,19 @@ ROBUSTNESS = (
     Column("halved_seeds", "integer", "How many seeds reach it"),
 )
 
+ACROSS = (
+    *(column for column in _BLOCK if column.name in ("suite", "suite_version", "protocol", "size", "precision")),
+    _BLOCK[-1],
+    Column("combinations", "integer", "How many combinations entered; at least two"),
+    Column("models", "integer", "How many models: seeds over all combinations"),
+    Column("mean", "number", "Interquartile mean of the scores: without the lowest and the highest quarter"),
+    Column("mean_low", "number", "Lower end of its 95% interval: bootstrap over seeds within combinations"),
+    Column("mean_high", "number", "Upper end"),
+    Column("improvement", "number", "Probability that its score exceeds one of unregularized, mean over combinations"),
+    Column("improvement_low", "number", "Lower end of its 95% interval: bootstrap over seeds within combinations"),
+    Column("improvement_high", "number", "Upper end"),
+)
+
 RECIPE_COSTS = (
     *_BLOCK,
     Column("seeds", "integer", "How many models"),

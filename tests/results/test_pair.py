@@ -36,7 +36,7 @@ def test_exchanged_recipes_exchange_the_verdict():
     assert there.lines[0]["verdict"] == "better"
     assert back.lines[0]["verdict"] == "worse"
     assert there.lines[0]["difference"] == -back.lines[0]["difference"]
-    assert sentences(there, *TWO)[0].startswith("thresholded is better than shuffled: its score is .31")
+    assert sentences(there, *TWO)[0].startswith("thresholded is better than shuffled: its score is .309 higher (95%")
     assert "is worse than" in sentences(back, *TWO[::-1])[0]
     assert sentences(back, *TWO[::-1])[1] == "Each attack by itself: worse under every attack."
 
@@ -57,7 +57,7 @@ def test_only_blocks_that_have_both_are_shown_and_the_means_are_over_shared_seed
 def test_what_cannot_be_said():
     one = pairs(measurements(seeds=(0,)), rows(seeds=(0,)), *TWO)[0]
     (said,) = sentences(one, *TWO)
-    assert said.startswith("One seed tells nothing of thresholded and shuffled: the score of thresholded is .3")
+    assert said.startswith("One seed tells nothing of thresholded and shuffled: the score of thresholded is .2")
     assert said.endswith(" higher.")
     none = pairs(measurements(), rows(), "neural", "pixel")[0]
     assert sentences(none, "neural", "pixel") == ["neural and pixel share no seed, so nothing pairs them."]
