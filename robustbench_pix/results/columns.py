@@ -31,13 +31,13 @@ MEASUREMENTS = (
     Column(
         "seed", "integer", "Seed of initialization, batches and pairs, shared across recipes; 2000000: a given model"
     ),
-    Column("attack", "text", "The attack"),
+    Column("attack", "text", "The attack; worst-case: all of the suite at once, image by image; in no score"),
     Column("access", "text", "What the attacker sees: none, transfer, decisions, scores or gradients"),
     Column(
         "strength_kind",
         "text",
         "What a strength means: an l1, l2 or linf distance, a sigma, half-width or probability of pixels in [0, 1], "
-        "a severity, or what the attack's summary says",
+        "a severity, a share of every attack's largest strength, or what the attack's summary says",
     ),
     Column("strength", "number", "How hard; 0 is the clean accuracy; empty where an attack reports a distance only"),
     Column("n", "integer", "Images judged, times repetitions"),

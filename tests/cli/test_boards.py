@@ -100,7 +100,7 @@ def test_filters(workspace, run, rbp):
     chosen = rows(rbp("leaderboard", "--suite", "noise", "--on", "tiny:digits", "--format", "csv").out)
     assert [(row["suite"], row["images"]) for row in chosen] == [("noise", "digits")]
     chosen = rbp("leaderboard", "--measurements", "--suite", "tiny", "--on", "tiny", "--format", "csv").out
-    assert {row["attack"] for row in rows(chosen)} == {"gaussian", "transfer-fgsm", "boundary"}
+    assert {row["attack"] for row in rows(chosen)} == {"gaussian", "transfer-fgsm", "boundary", "worst-case"}
     assert (
         "There is no suite on this board named 'nois'. Did you mean noise?"
         in rbp("leaderboard", "--suite", "nois").refusal
