@@ -259,4 +259,6 @@ class SuiteSpec(CatalogueSpec):
     def _once(cls, attacks: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(attacks)) != len(attacks):
             raise ValueError("names an attack twice")
+        if "worst-case" in attacks:
+            raise ValueError("names worst-case, which stands for all attacks of a suite at once")
         return attacks

@@ -7,6 +7,7 @@ import rich_click as click
 
 from robustbench_pix import __version__
 from robustbench_pix.cli.board import leaderboard, publish
+from robustbench_pix.cli.compare import compare
 from robustbench_pix.cli.corruptions import corruptions
 from robustbench_pix.cli.evaluate import evaluate
 from robustbench_pix.cli.figures import figures
@@ -62,6 +63,7 @@ COMMANDS = (
     run,
     evaluate,
     leaderboard,
+    compare,
     queries,
     transfer,
     corruptions,

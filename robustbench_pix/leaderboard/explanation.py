@@ -14,7 +14,10 @@ terminal.
 |---|---|
 | [measurements.csv](measurements.csv) | one trained model under one attack at one strength |
 | [leaderboard.csv](leaderboard.csv) | one recipe, in one combination, under one suite |
+| [robustness.csv](robustness.csv) | one recipe, in one combination, under one attack |
+| [comparisons.csv](comparisons.csv) | one recipe beside one reference |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
+| [recipe-costs.csv](recipe-costs.csv) | one recipe, in one combination, and how long one model of it took |
 
 Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
 
@@ -35,6 +38,18 @@ Numbers have up to ten significant digits. An empty field means that there is no
 - **Rank** is 1 + the number of recipes whose score minus this one's, paired by seed, has an interval wholly above 0.
   Ranks differ only where such an interval excludes 0; order within a rank is by score. With one seed all are 1.
   A row that shares no seed with any other row is compared with none, and has no rank.
+- **rank_low** to **rank_high** holds the rank of the true means with 95% confidence (intervals at 1 - .05 / (m - 1)
+  for m recipes). Recipes that share a letter of **group** are not told apart by these intervals.
+- **Excess** is the score minus what the clean accuracy predicts: the recipe's clean accuracy times the share of its
+  clean accuracy that `unregularized` retains in its score, seed by seed.
+- **Worst case**: an image is correct if it is so under every attack of the suite, in every repetition, of the images
+  that all attacks judged. Its strength is a share: 0, .25, .5, .75, 1 of each attack's largest strength, at the nearest
+  listed strength at or below. It stands in measurements.csv as the attack `worst-case` and is no part of the score.
+- **Halving strength** is where the accuracy falls to half of the clean one, by linear interpolation of a seed's curve.
+  It is empty where a seed does not reach it, since the mean of the others would be too small.
+- **comparisons.csv** pairs every recipe with `unregularized` and with its controls. `p_holm` and `p_student_holm` are
+  corrected for all comparisons of the block, by Holm. With n seeds no sign-flip p is below 2 / 2^n, too much for many
+  comparisons; the verdict is by the t test therefore, from six seeds on.
 - A **given model** (`rbp evaluate`) was trained elsewhere: its note names its code and its weights, and it has neither
   seed nor gain nor rank. It was attacked like the others of its block, with the same noise on the same images.
 - **gradients** says whether a model hides its gradients, so that attacks which follow them find nothing: `sound`;
@@ -45,9 +60,9 @@ Numbers have up to ten significant digits. An empty field means that there is no
 
 ## What repeats
 
-The same command on the same machine and software writes measurements.csv, leaderboard.csv, leaderboard.svg and this
-file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
-`torch` and `device` say where a row comes from. costs.csv never repeats: it holds times of a clock.
+The same command on the same machine and software writes every file but the two of costs again, byte for byte. Across
+devices, what was planned agrees exactly and numbers agree to rounding; `version`, `torch` and `device` say where a row
+comes from. Costs never repeat: they are times of a clock.
 """
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
+from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX, WORST_CASE
 from robustbench_pix.runs.request import GIVEN_SEED
 
 PROTOCOLS = {
@@ -111,6 +111,7 @@ def flowing(facts: Iterable[str], width: int) -> str:
 
 def _test_images(measured: pd.DataFrame) -> str:
     """Return how many images were judged, with the attacks that judged fewer."""
+    measured = measured[measured["attack"] != WORST_CASE]
     images = measured["n"] // measured["repetitions"]
     counts = images.groupby(measured["attack"], sort=False).max()
     fewer = [f"{attack} {count:,}" for attack, count in counts.items() if count < counts.max()]

@@ -12,12 +12,16 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.picture import svg
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
+from robustbench_pix.results.columns import COMPARISONS, COSTS, MEASUREMENTS, RECIPE_COSTS, ROBUSTNESS, Column, names
+from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
+from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.recipe_costs import recipe_costs
+from robustbench_pix.results.robustness import build_robustness
 
 
 def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame) -> list[Path]:
-    """Write the three tables, already merged, with their picture and their README, and return the files.
+    """Write the tables, already merged, with comparisons, picture and README, and return the files.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -25,13 +29,27 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     columns = leaderboard_columns(leaderboard.columns)
     measurements = _sorted(measurements, [*KEY, "seed", "attack", "strength"])
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
+    rounded = as_published(measurements, MEASUREMENTS)
+    asked = asked_rows(leaderboard, rounded)
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
+        "robustness.csv": to_csv_text(build_robustness(rounded, asked), ROBUSTNESS),
+        "comparisons.csv": to_csv_text(build_comparisons(rounded, asked), COMPARISONS),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
+        "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
         # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
-        "leaderboard.svg": svg(as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)),
-        "README.md": readme({"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS}),
+        "leaderboard.svg": svg(as_published(leaderboard, columns), rounded),
+        "README.md": readme(
+            {
+                "measurements.csv": MEASUREMENTS,
+                "leaderboard.csv": columns,
+                "robustness.csv": ROBUSTNESS,
+                "comparisons.csv": COMPARISONS,
+                "costs.csv": COSTS,
+                "recipe-costs.csv": RECIPE_COSTS,
+            }
+        ),
     }
     return [_write(folder / name, text) for name, text in texts.items()]
 

@@ -7,6 +7,7 @@ import pandas as pd
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
 from robustbench_pix.results.masking import verdict
 from robustbench_pix.results.tables import measure
+from robustbench_pix.results.worst_case import Outcome, outcome, worst_case
 from robustbench_pix.runs.plans import CHECK, Rows
 from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, Store
 
@@ -17,14 +18,21 @@ def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     lines = []
     for row in rows:
         reasons, gradients = [], _gradients(row, store)
+        outcomes: dict[str, list[Outcome]] = {}
         for cell in row["cells"]:
             damage = store.damage(cell["run"]) if store.has(cell["run"]) else None
             if damage:
                 reasons.append(f"{cell['run']} is damaged ({damage}); run it again")
             elif store.has(cell["run"]) and cell["attack"] != CHECK:
-                measurements += _measured(row["facts"], cell, gradients, store)
+                measured, found = _measured(cell, store)
+                measurements += [_facts(row, cell, gradients) | line for line in measured]
+                outcomes.setdefault(cell["model"], []).append(found)
             elif cell["run"] in row["failed"]:
                 reasons.append(row["failed"][cell["run"]])
+        for cell in {cell["model"]: cell for cell in row["cells"]}.values():
+            all_attacks = outcomes.get(cell["model"], [])
+            if len(all_attacks) == len(row["facts"]["attacks"].split(",")):
+                measurements += [_facts(row, cell, gradients) | line for line in worst_case(all_attacks)]
         lines.append({**row["facts"], "note": row["facts"]["note"] or "; ".join(dict.fromkeys(reasons))})
     return pd.DataFrame(measurements, columns=names(MEASUREMENTS)), pd.DataFrame(lines)
 
@@ -53,14 +61,18 @@ def _gradients(row: dict[str, Any], store: Store) -> dict[str, str]:
     }
 
 
-def _measured(facts: dict[str, Any], cell: dict[str, Any], gradients: dict[str, str], store: Store) -> Rows:
-    spec = store.spec(cell["run"])
-    examples = pd.read_parquet(store.folder(cell["run"]) / EXAMPLES)
-    shared = {
-        **facts,
+def _facts(row: dict[str, Any], cell: dict[str, Any], gradients: dict[str, str]) -> dict[str, Any]:
+    return {
+        **row["facts"],
         "seed": cell["seed"],
         "attack": cell["attack"],
         "gradients": gradients.get(cell["model"], ""),
         "model_id": cell["model"].partition("-")[2],
     }
-    return [{**shared, **row} for row in measure(examples, spec)]
+
+
+def _measured(cell: dict[str, Any], store: Store) -> tuple[Rows, Outcome]:
+    spec = store.spec(cell["run"])
+    examples = pd.read_parquet(store.folder(cell["run"]) / EXAMPLES)
+    rows = measure(examples, spec)
+    return rows, outcome(rows[0], examples, spec["identity"]["attack"])

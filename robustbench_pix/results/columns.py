@@ -31,13 +31,13 @@ MEASUREMENTS = (
     Column(
         "seed", "integer", "Seed of initialization, batches and pairs, shared across recipes; 2000000: a given model"
     ),
-    Column("attack", "text", "The attack"),
+    Column("attack", "text", "The attack; worst-case: all of the suite at once, image by image; in no score"),
     Column("access", "text", "What the attacker sees: none, transfer, decisions, scores or gradients"),
     Column(
         "strength_kind",
         "text",
         "What a strength means: an l1, l2 or linf distance, a sigma, half-width or probability of pixels in [0, 1], "
-        "a severity, or what the attack's summary says",
+        "a severity, a share of every attack's largest strength, or what the attack's summary says",
     ),
     Column("strength", "number", "How hard; 0 is the clean accuracy; empty where an attack reports a distance only"),
     Column("n", "integer", "Images judged, times repetitions"),
@@ -89,11 +89,43 @@ LEADERBOARD = (
     Column("score", "number", "Mean robustness over the attacks of the suite, mean over seeds"),
     Column("score_low", "number", "Lower end of its 95% interval"),
     Column("score_high", "number", "Upper end of its 95% interval"),
+    Column("standard_error", "number", "Standard deviation of the score over seeds (n - 1), divided by the root of n"),
     Column("gain", "number", "Score minus that of unregularized, paired by seed"),
     Column("gain_low", "number", "Lower end of its 95% interval"),
     Column("gain_high", "number", "Upper end of its 95% interval"),
     Column("p_value", "number", "Exact two-sided sign-flip test of the paired gains; empty below 6 seeds"),
+    Column("excess", "number", "Score minus clean accuracy times the share that unregularized retains; paired by seed"),
+    Column("excess_low", "number", "Lower end of its 95% interval"),
+    Column("excess_high", "number", "Upper end of its 95% interval"),
+    Column("worst_case", "number", "Robustness to all attacks at once, image by image; not part of the score"),
+    Column("queries", "number", "Queries of the attacked model an image, at the largest strengths, over the attacks"),
     Column("rank", "integer", "1 + the number of recipes whose paired interval against this one lies wholly above 0"),
+    Column("rank_low", "integer", "Best rank that is possible, with 95% confidence"),
+    Column("rank_high", "integer", "Worst rank that is possible"),
+    Column("group", "text", "Recipes of a block that share a letter here are not told apart"),
+)
+
+COMPARISONS = (
+    *_BLOCK,
+    Column("reference", "text", "The recipe that it is compared with"),
+    Column("kind", "text", "baseline: with unregularized; control: with a control of the recipe"),
+    Column("seeds", "integer", "How many seeds both have"),
+    Column("difference", "number", "Score minus that of the reference, mean over these seeds"),
+    Column("standard_error", "number", "Of the difference, over seeds"),
+    Column("low", "number", "Lower end of its 95% interval, Student's t"),
+    Column("high", "number", "Upper end"),
+    Column("p_value", "number", "Exact two-sided sign-flip test of the paired differences; empty below 6 seeds"),
+    Column("p_holm", "number", "The same after Holm's correction for all comparisons of the block"),
+    Column("test", "text", "sign-flip, or why it can say nothing"),
+    Column("p_student_holm", "number", "Paired t test after Holm's correction for all comparisons of the block"),
+    Column(
+        "detectable",
+        "number",
+        "Smallest true difference that a t test (two-sided, 5%) of so many seeds and this spread finds in 80% of cases",
+    ),
+    Column(
+        "verdict", "text", "better or worse where p_student is at most .05, else not told apart; no test below 6 seeds"
+    ),
 )
 
 ROBUSTNESS_PREFIX = "robustness_"
@@ -102,11 +134,55 @@ ROBUSTNESS_PREFIX = "robustness_"
 RETAINED_PREFIX = "retained_"
 """Then, for the same attacks, robustness divided by the clean accuracy of the same model, mean over seeds."""
 
+WORST_CASE = "worst-case"
+"""Stands for an attack in measurements: an image is correct if it is so under every attack of the suite."""
+
 DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no score."""
 
 LATER = frozenset({"gradients"})
 """Columns that tables published earlier lack; nothing is known there."""
+
+ROBUSTNESS = (
+    *_BLOCK,
+    Column("attack", "text", "The attack; worst-case: all of them at once, image by image"),
+    Column("strength_kind", "text", "As in measurements.csv"),
+    Column("seeds", "integer", "How many seeds entered"),
+    Column("robustness", "number", "Normalized area under the accuracy, mean over seeds"),
+    Column("standard_error", "number", "Of the robustness, over seeds"),
+    Column("low", "number", "Lower end of its 95% interval, Student's t over seeds"),
+    Column("high", "number", "Upper end"),
+    Column(
+        "halving",
+        "number",
+        "Strength at which the accuracy is half of the clean one, linear between strengths, mean over seeds; "
+        "empty where it is not reached by every seed",
+    ),
+    Column("halving_low", "number", "Lower end of its 95% interval, Student's t over seeds"),
+    Column("halving_high", "number", "Upper end"),
+    Column("halved_seeds", "integer", "How many seeds reach it"),
+)
+
+ACROSS = (
+    *(column for column in _BLOCK if column.name in ("suite", "suite_version", "protocol", "size", "precision")),
+    _BLOCK[-1],
+    Column("combinations", "integer", "How many combinations entered; at least two"),
+    Column("models", "integer", "How many models: seeds over all combinations"),
+    Column("mean", "number", "Interquartile mean of the scores: without the lowest and the highest quarter"),
+    Column("mean_low", "number", "Lower end of its 95% interval: bootstrap over seeds within combinations"),
+    Column("mean_high", "number", "Upper end"),
+    Column("improvement", "number", "Probability that its score exceeds one of unregularized, mean over combinations"),
+    Column("improvement_low", "number", "Lower end of its 95% interval: bootstrap over seeds within combinations"),
+    Column("improvement_high", "number", "Upper end"),
+)
+
+RECIPE_COSTS = (
+    *_BLOCK,
+    Column("seeds", "integer", "How many models"),
+    Column("training_seconds", "number", "Seconds of training a model, without source models of transfer attacks"),
+    Column("attack_seconds", "number", "Seconds of all attacks on a model"),
+    Column("seconds", "number", "Both together"),
+)
 
 COSTS = (
     Column("kind", "text", "train, attack, check (of gradients), or given: a model that was kept as it was"),

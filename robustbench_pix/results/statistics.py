@@ -6,14 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
+POWER = 0.8
 SMALLEST_SIGN_FLIP_SAMPLE = 6
 """Below 6 pairs even a unanimous sign has a two-sided p of 2 / 2^n > 0.05: the test could never say anything."""
 
 Numbers = Sequence[float] | NDArray[np.floating]
 
 
-def student_interval(values: Numbers) -> tuple[float, float]:
-    """Return Student's 95% interval of the mean, m -+ t(0.975, n - 1) s / sqrt(n), or NaNs for fewer than 2 values.
+def standard_error(values: Numbers) -> float:
+    """Return the standard error of the mean, s / sqrt(n), with n - 1 in s; NaN for fewer than 2 values.
+
+    >>> round(standard_error([0.80, 0.82, 0.84]), 5)
+    0.01155
+    """
+    sample = np.asarray(values, dtype=float)
+    return float(sample.std(ddof=1) / np.sqrt(sample.size)) if sample.size > 1 else float("nan")
+
+
+def student_interval(values: Numbers, level: float = LEVEL) -> tuple[float, float]:
+    """Return Student's interval of the mean, m -+ t(0.975, n - 1) s / sqrt(n) at 95%; NaNs for fewer than 2 values.
 
     >>> [round(end, 3) for end in student_interval([0.80, 0.82, 0.84])]
     [0.77, 0.87]
@@ -23,9 +34,23 @@ def student_interval(values: Numbers) -> tuple[float, float]:
     sample = np.asarray(values, dtype=float)
     if sample.size < 2:
         return float("nan"), float("nan")
-    quantile = stdtrit(sample.size - 1, (1 + LEVEL) / 2)
-    half = float(quantile * sample.std(ddof=1) / np.sqrt(sample.size))
+    half = float(stdtrit(sample.size - 1, (1 + level) / 2)) * standard_error(sample)
     return float(sample.mean()) - half, float(sample.mean()) + half
+
+
+def student_p_value(differences: Numbers) -> float:
+    """Return the two-sided p of Student's paired t test of no difference; NaN for fewer than 2 values.
+
+    >>> round(student_p_value([0.1, 0.2, 0.3]), 4)
+    0.0742
+    """
+    from scipy.special import stdtr
+
+    sample = np.asarray(differences, dtype=float)
+    error = standard_error(sample)
+    if error == 0:
+        return float(sample[0] == 0)
+    return float(2 * stdtr(sample.size - 1, -abs(sample.mean()) / error)) if sample.size > 1 else float("nan")
 
 
 def sign_flip_p_value(differences: Numbers) -> float:
@@ -56,6 +81,34 @@ def _flipped_sums(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     for value in sample:
         sums = np.concatenate([sums + value, sums - value])
     return sums
+
+
+def holm(p_values: Numbers) -> NDArray[np.float64]:
+    """Return p-values corrected for their number: sorted, max over j <= i of (m - j + 1) p_j, at most 1 (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    sample = np.asarray(p_values, dtype=float)
+    order = np.argsort(sample, kind="stable")
+    corrected = np.empty_like(sample)
+    corrected[order] = np.minimum(np.maximum.accumulate(sample[order] * np.arange(sample.size, 0, -1)), 1)
+    return corrected
+
+
+def detectable_difference(differences: Numbers) -> float:
+    """Return the true mean that a two-sided t test at 5% finds in 80% of cases, with this n and this spread.
+
+    delta s / sqrt(n), with delta the noncentrality at which Student's noncentral t with n - 1 degrees of freedom
+    exceeds the critical value with probability 0.8 (a finding of the wrong sign is none). NaN for fewer than 2 values.
+    """
+    from scipy.special import nctdtrinc, stdtrit
+
+    sample = np.asarray(differences, dtype=float)
+    if sample.size < 2:
+        return float("nan")
+    freedom = sample.size - 1
+    return float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, (1 + LEVEL) / 2))) * standard_error(sample)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:

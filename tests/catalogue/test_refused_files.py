@@ -229,6 +229,7 @@ REFUSED = {
         (SUITE, "gaussian", "gausian", ["attacks: There is no attack named 'gausian'. Did you mean gaussian?"]),
         (SUITE, '["gaussian"]', "[]", ["attacks: Tuple should have at least 1 item"]),
         (SUITE, '"gaussian"', '"gaussian", "gaussian"', ["attacks: names an attack twice"]),
+        (SUITE, '"gaussian"', '"gaussian", "worst-case"', ["attacks: names worst-case, which stands for all"]),
         (SUITE, "version = 1", "version = 0", ["version: Input should be greater than 0 (got 0)"]),
         (
             SUITE,

@@ -1,0 +1,42 @@
+"""``rbp compare``: a sentence that can be read, rows for other programs, and refusals."""
+
+import csv
+import io
+import json
+
+
+def test_a_comparison_of_runs_and_of_what_is_published(run, rbp):
+    run(recipes=["unregularized", "pixel"], seeds="2", suite="tiny")
+    shown = rbp("compare", "pixel", "unregularized")
+    assert shown.out.startswith("From the runs in runs.\n\ntiny : tiny  suite tiny 1, network small, gray, float32\n")
+    text = " ".join(shown.out.split())
+    assert "no test: 2 seeds, smallest p would be .5" in text
+    assert "Each attack by itself: " in text
+    assert max(map(len, shown.out.splitlines())) <= 80
+    piped = rbp("compare", "pixel", "unregularized", "--format", "csv")
+    assert piped.err == "From the runs in runs.\n"
+    rows = list(csv.DictReader(io.StringIO(piped.out)))
+    assert [row["measure"] for row in rows] == ["score", "gaussian", "transfer-fgsm", "boundary"]
+    board = {row["recipe"]: row for row in csv.DictReader(io.StringIO(rbp("leaderboard", "--format", "csv").out))}
+    for column, name in (("difference", "gain"), ("low", "gain_low"), ("high", "gain_high"), ("first", "score")):
+        assert abs(float(rows[0][column]) - float(board["pixel"][name])) < 1e-9
+    rbp("publish")
+    published = rbp("compare", "pixel", "unregularized", "--published", "--format", "json")
+    assert json.loads(published.out)[0]["p_value"] is None
+    assert rbp("compare", "pixel", "unregularized", "--published", "--format", "csv").out == piped.out
+    assert rbp("compare", "pixel", "unregularized", "--format", "markdown").out.startswith("| suite | suite_version |")
+
+
+def test_refusals(run, rbp):
+    run(recipes=["unregularized", "pixel"])
+    assert "There is no recipe on this board named 'pixels'. Did you mean pixel?" in (
+        rbp("compare", "pixels", "unregularized").refusal
+    )
+    assert rbp("compare", "pixel", "pixel").refusal == "pixel cannot be compared with itself."
+    elsewhere = ("--on", "tiny:digits", "--recipe", "shuffled", "--executor", "inline")
+    assert rbp("run", *elsewhere, "--suite", "noise", "--seeds", "1", "--device", "cpu").code == 0
+    assert rbp("compare", "pixel", "shuffled").refusal == (
+        "No combination and suite on this board has both pixel and shuffled."
+    )
+    assert "There is no suite on this board" in rbp("compare", "pixel", "shuffled", "--suite", "tin").refusal
+    assert "One seed tells nothing" in rbp("compare", "pixel", "unregularized").out

@@ -1,0 +1,78 @@
+"""Two recipes beside each other: numbers by scipy, and what is said where they cannot be paired."""
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from robustbench_pix.leaderboard.pair_text import sentences, title
+from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.comparisons import build_comparisons
+from robustbench_pix.results.pair import pairs
+from tests.tables import ATTACKS, block, measurements, rows
+
+SEEDS = range(7)
+TWO = ("thresholded", "shuffled")
+
+
+def test_the_score_is_compared_as_in_comparisons_and_attacks_as_scipy_does():
+    measured, asked = measurements(seeds=SEEDS), rows(seeds=SEEDS)
+    (pair,) = pairs(measured, asked, *TWO)
+    table = build_comparisons(measured, asked).set_index(["recipe", "reference"])
+    for name in ("difference", "standard_error", "low", "high", "p_value", "detectable", "seeds"):
+        assert pair.lines[0][name] == table.loc[TWO, name]
+    assert [line["measure"] for line in pair.lines] == ["score", *ATTACKS]
+    ends = measured[measured["strength"] == 0.5].set_index(["recipe", "attack", "seed"])["area"].sort_index() / 0.5
+    for line in pair.lines[1:]:
+        first, second = (ends[recipe, line["measure"]] for recipe in TWO)
+        test = stats.ttest_rel(first, second)
+        assert (line["first"], line["second"]) == pytest.approx((first.mean(), second.mean()))
+        assert (line["low"], line["high"]) == pytest.approx(tuple(test.confidence_interval()))
+        assert (line["verdict"] == "better") == (test.pvalue < 0.05 and test.statistic > 0)
+
+
+def test_exchanged_recipes_exchange_the_verdict():
+    measured, asked = measurements(seeds=SEEDS), rows(seeds=SEEDS)
+    (there,), (back,) = pairs(measured, asked, *TWO), pairs(measured, asked, *TWO[::-1])
+    assert there.lines[0]["verdict"] == "better"
+    assert back.lines[0]["verdict"] == "worse"
+    assert there.lines[0]["difference"] == -back.lines[0]["difference"]
+    assert sentences(there, *TWO)[0].startswith("thresholded is better than shuffled: its score is .309 higher (95%")
+    assert "is worse than" in sentences(back, *TWO[::-1])[0]
+    assert sentences(back, *TWO[::-1])[1] == "Each attack by itself: worse under every attack."
+
+
+def test_only_blocks_that_have_both_are_shown_and_the_means_are_over_shared_seeds():
+    measured = pd.concat([measurements(seeds=SEEDS), measurements(block("mnist", "mnist"), recipes=("thresholded",))])
+    asked = pd.concat([rows(seeds=SEEDS), rows(block("mnist", "mnist"), recipes=("thresholded",))])
+    asked.loc[asked["recipe"] == "shuffled", "seed_list"] = "1,2,3"
+    (pair,) = pairs(measured, asked, *TWO)
+    assert pair.block["task"] == "digits"
+    assert title(pair) == "digits : digits  suite blackbox 1, network small, gray, float32"
+    some = build_leaderboard(measured, rows(seeds=(1, 2, 3))).set_index("recipe")
+    assert pair.lines[0]["first"] == pytest.approx(some.loc["thresholded", "score"])
+    assert pair.lines[0]["seeds"] == 3
+    assert "no test: 3 seeds, smallest p would be .25" in sentences(pair, *TWO)[0]
+
+
+def test_what_cannot_be_said():
+    one = pairs(measurements(seeds=(0,)), rows(seeds=(0,)), *TWO)[0]
+    (said,) = sentences(one, *TWO)
+    assert said.startswith("One seed tells nothing of thresholded and shuffled: the score of thresholded is .2")
+    assert said.endswith(" higher.")
+    none = pairs(measurements(), rows(), "neural", "pixel")[0]
+    assert sentences(none, "neural", "pixel") == ["neural and pixel share no seed, so nothing pairs them."]
+    measured = measurements(recipes=TWO)
+    lost = measured[(measured["recipe"] != "shuffled") | (measured["attack"] != "uniform")]
+    partly = pairs(lost, rows(recipes=TWO), *TWO)[0]
+    assert [line["measure"] for line in partly.lines] == [attack for attack in ATTACKS if attack != "uniform"]
+    assert sentences(partly, *TWO)[0] == "No seed of both has every attack of the suite."
+
+
+def test_mixed_verdicts_name_their_attacks():
+    measured, asked = measurements(seeds=SEEDS), rows(seeds=SEEDS)
+    worse = (measured["recipe"] == "thresholded") & (measured["attack"] == "boundary")
+    measured.loc[worse, "area"] *= 0.5
+    (pair,) = pairs(measured, asked, *TWO)
+    assert sentences(pair, *TWO)[1] == (
+        "Each attack by itself: better under gaussian, uniform, salt-and-pepper, transfer-fgsm; worse under boundary."
+    )
