@@ -15,6 +15,7 @@ from robustbench_pix.cli.run import run
 from robustbench_pix.cli.show import show
 from robustbench_pix.cli.transfer import transfer
 from robustbench_pix.cli.upkeep import clean, doctor, init
+from robustbench_pix.cli.verify import verify
 from robustbench_pix.errors import UserError, nearest
 
 click.rich_click.PADDING_HELPTEXT_FIRST_LINE = (0, 0, 1, 0)
@@ -65,6 +66,7 @@ COMMANDS = (
     transfer,
     corruptions,
     publish,
+    verify,
     show,
     models,
     attacks,

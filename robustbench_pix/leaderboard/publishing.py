@@ -1,6 +1,7 @@
 """Publish tables as files that anybody can diff: sorted, merged, and written whole or not at all."""
 
 import csv
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,12 +13,17 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.picture import svg
+from robustbench_pix.leaderboard.schema import schema
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
+from robustbench_pix.results.merging import REPLACED
+from robustbench_pix.results.provenance import Provenance, empty
+
+PROVENANCE = "provenance.json"
 
 
 def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame) -> list[Path]:
-    """Write the three tables, already merged, with their picture and their README, and return the files.
+    """Write the three tables, already merged, their picture, README and schema, and return the files.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -25,21 +31,24 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     columns = leaderboard_columns(leaderboard.columns)
     measurements = _sorted(measurements, [*KEY, "seed", "attack", "strength"])
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
+    tables = {"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS}
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
         "leaderboard.svg": svg(as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)),
-        "README.md": readme({"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS}),
+        "README.md": readme(tables),
+        "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
-    return [_write(folder / name, text) for name, text in texts.items()]
+    return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
 
 
-def merge(published: pd.DataFrame, new: pd.DataFrame, on: Sequence[str] = tuple(KEY)) -> pd.DataFrame:
+def merge(published: pd.DataFrame, new: pd.DataFrame, on: Sequence[str] = tuple(REPLACED)) -> pd.DataFrame:
     """Return the published rows whose key is not among the new ones, then the new ones.
 
-    The key is a recipe and its block, for measurements and leaderboards alike; costs merge ``on=("kind", "id")``.
+    The key is a recipe and its block whatever the suite's version, for measurements and leaderboards alike; costs merge
+    ``on=("kind", "id")``.
     """
     replaced = set(new[list(on)].itertuples(index=False, name=None))
     kept = [key not in replaced for key in published[list(on)].itertuples(index=False, name=None)]
@@ -71,6 +80,32 @@ def read_costs(folder: Path) -> pd.DataFrame:
     return parsed(_read(file) if file.exists() else [names(COSTS)], COSTS, file)
 
 
+def write_provenance(folder: Path, found: Provenance) -> Path:
+    """Write provenance.json and return it.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_whole(folder / PROVENANCE, f"{text}\n".encode())
+
+
+def read_provenance(folder: Path) -> Provenance | None:
+    """Return the published provenance, or None where there is none.
+
+    Raises:
+        UserError: The file is no JSON file, or lacks a section.
+    """
+    file = folder / PROVENANCE
+    if not file.exists():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {section: found[section] for section in empty()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} cannot be read as provenance: {error}. {MEND}") from error
+
+
 def _read(file: Path) -> list[list[str]]:
     try:
         return lines(file.read_text(encoding="utf-8"))
@@ -82,12 +117,12 @@ def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return frame.sort_values(by, kind="stable", na_position="last", ignore_index=True)
 
 
-def _write(file: Path, text: str) -> Path:
+def write_whole(file: Path, content: bytes) -> Path:
     """Write a file under another name and rename it, so that it is there whole or not at all."""
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(text.encode())
+        scratch.write_bytes(content)
         scratch.replace(file)
         return file
     except OSError as error:

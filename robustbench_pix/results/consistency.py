@@ -1,4 +1,4 @@
-"""What must hold between the numbers of measurements.csv, whoever measured them: a forged row seldom keeps all of it."""
+"""What must hold between the numbers of measurements.csv, and seldom does in a forged row."""
 
 from functools import partial
 from typing import Any
@@ -140,7 +140,7 @@ def _curves(table: pd.DataFrame) -> list[Finding]:
         *wrong(
             (strict & ((lost - (clean - correct)).abs() > clean * ROUNDING)) | ((lost - lost.round()).abs() > 1e-6),
             "success_rate",
-            lambda row: f"{row['success_rate']:.10g} is not the share of the images correct at strength 0 that are lost",
+            lambda row: f"{row['success_rate']:.10g} is not the share lost of the images correct at strength 0",
         ),
         *_areas(table, curves, cells),
     ]
