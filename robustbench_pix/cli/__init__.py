@@ -8,6 +8,7 @@ import rich_click as click
 from robustbench_pix import __version__
 from robustbench_pix.cli.board import leaderboard, publish
 from robustbench_pix.cli.corruptions import corruptions
+from robustbench_pix.cli.diff import diff
 from robustbench_pix.cli.evaluate import evaluate
 from robustbench_pix.cli.listings import attacks, models, suites, tasks
 from robustbench_pix.cli.queries import queries
@@ -67,6 +68,7 @@ COMMANDS = (
     corruptions,
     publish,
     verify,
+    diff,
     show,
     models,
     attacks,

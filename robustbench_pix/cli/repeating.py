@@ -7,7 +7,7 @@ import torch
 
 from robustbench_pix.devices import resolve_device
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.publishing import read_published
+from robustbench_pix.leaderboard.publishing import published_board
 from robustbench_pix.runs.repeating import attack_again, sample
 from robustbench_pix.runs.store import Store
 
@@ -18,10 +18,9 @@ def repeat(folder: Path, store: Store, count: int, data_root: Path | None, devic
     Raises:
         UserError: none of the published attacks is among the runs, or the device is not there.
     """
-    published = read_published(folder)
-    measurements = published[0] if published else None
-    chosen = [] if measurements is None else sample(measurements, store, count)
-    if measurements is None or not chosen:
+    measurements, _ = published_board(folder)
+    chosen = sample(measurements, store, count)
+    if not chosen:
         raise UserError(f"None of the attacks published in {folder} is among the runs in {store.root}.")
     where, wrong = resolve_device(device), []
     if where == "cpu":

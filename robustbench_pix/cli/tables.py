@@ -30,7 +30,7 @@ from robustbench_pix.results.provenance import empty, merged, provenance
 from robustbench_pix.results.queries import QUERIES, query_table
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
-from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.store import EXAMPLES, Store
 
 PIPED_WIDTH = 100
 FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
@@ -132,10 +132,11 @@ def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[st
         _write(table, QUERIES, style)
 
 
-def publish_runs(workspace: Workspace) -> list[Path]:
+def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
     """Publish the workspace's runs beside what is published there already, and return the files written.
 
-    Gains, ranks and everything else that compares are made anew over all recipes of a block.
+    The outcome of every image is written on request, and where it is published already. Gains, ranks and everything else
+    that compares are made anew over all recipes of a block.
 
     Raises:
         UserError: there are no runs, rows were published under another protocol, or the folder cannot be written.
@@ -158,7 +159,12 @@ def publish_runs(workspace: Workspace) -> list[Path]:
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)
     files = publish(workspace.published, measurements=measurements, leaderboard=leaderboard, costs=spent)
-    return [*files, write_provenance(workspace.published, merged(empty(), origins))]
+    files.append(write_provenance(workspace.published, merged(empty(), origins)))
+    if examples or (workspace.published / EXAMPLES).exists():
+        from robustbench_pix.leaderboard.examples import write_examples
+
+        files.append(write_examples(workspace.published, rows, store, set(measurements["attack_id"])))
+    return files
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:

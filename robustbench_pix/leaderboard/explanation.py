@@ -15,6 +15,12 @@ terminal.
 | [measurements.csv](measurements.csv) | one trained model under one attack at one strength |
 | [leaderboard.csv](leaderboard.csv) | one recipe, in one combination, under one suite |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
+| examples.parquet, if it was asked for | one image under one attack on one model, at one strength |
+
+[provenance.json](provenance.json) holds everything that the hashes are hashes of (recipes, tasks, attacks and suites as
+they were resolved, digests of the data), what made each row (versions, commit, device, processor), and the command that
+makes the row again. [schema.json](schema.json) is the JSON Schema of the tables. `rbp verify` checks this folder: it
+computes every hash, every fact and every aggregate again.
 
 Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
 
@@ -45,8 +51,7 @@ Numbers have up to ten significant digits. An empty field means that there is no
 
 ## What repeats
 
-The same command on the same machine and software writes measurements.csv, leaderboard.csv, leaderboard.svg and this
-file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
+The same command on the same machine and software writes every file but costs.csv again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
 `torch` and `device` say where a row comes from. costs.csv never repeats: it holds times of a clock.
 """
 

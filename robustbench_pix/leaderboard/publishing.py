@@ -14,7 +14,7 @@ from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, pars
 from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.picture import svg
 from robustbench_pix.leaderboard.schema import schema
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
+from robustbench_pix.results.columns import COSTS, EXAMPLES, MEASUREMENTS, Column, names
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
 from robustbench_pix.results.merging import REPLACED
 from robustbench_pix.results.provenance import Provenance, empty
@@ -38,7 +38,7 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
         "leaderboard.svg": svg(as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)),
-        "README.md": readme(tables),
+        "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
     return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
@@ -68,6 +68,18 @@ def read_published(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     measurements, leaderboard = _read(files[0]), _read(files[1])
     columns: tuple[Column, ...] = leaderboard_columns(leaderboard[0])
     return parsed(measurements, MEASUREMENTS, files[0]), parsed(leaderboard, columns, files[1])
+
+
+def published_board(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the published measurements and leaderboard.
+
+    Raises:
+        UserError: Nothing is published there, or it cannot be read.
+    """
+    tables = read_published(folder)
+    if tables is None:
+        raise UserError(f"Nothing is published in {folder}: it holds no measurements.csv.")
+    return tables
 
 
 def read_costs(folder: Path) -> pd.DataFrame:

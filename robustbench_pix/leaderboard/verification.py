@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import as_published
-from robustbench_pix.leaderboard.publishing import PROVENANCE, read_costs, read_provenance, read_published
+from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance
 from robustbench_pix.leaderboard.schema import violations
 from robustbench_pix.results.addresses import wrong_addresses
 from robustbench_pix.results.aggregation import build_leaderboard
@@ -16,22 +15,17 @@ from robustbench_pix.results.findings import Finding, found
 from robustbench_pix.results.frames import KEY, leaderboard_columns
 from robustbench_pix.results.merging import asked_rows
 from robustbench_pix.results.rederivation import disagreements
+from robustbench_pix.runs.store import EXAMPLES
 
 
 def verify(folder: Path) -> list[Finding]:
     """Return everything that is wrong with a published folder; nothing of it is run, and no torch is needed.
 
     Raises:
-        UserError: nothing is published there.
+        UserError: nothing is published there, or a file is damaged or has other columns than it should.
     """
-    try:
-        tables, costs = read_published(folder), read_costs(folder)
-        provenance = read_provenance(folder)
-    except UserError as error:
-        return [Finding(str(folder), None, "", str(error).rstrip("."))]
-    if tables is None:
-        raise UserError(f"Nothing is published in {folder}: it holds no measurements.csv.")
-    measurements, leaderboard = tables
+    measurements, leaderboard = published_board(folder)
+    costs, provenance = read_costs(folder), read_provenance(folder)
     columns = leaderboard_columns(leaderboard.columns)
     findings = violations("measurements.csv", measurements, MEASUREMENTS)
     findings += violations("leaderboard.csv", leaderboard, columns)
@@ -40,6 +34,10 @@ def verify(folder: Path) -> list[Finding]:
         return findings
     findings += inconsistencies(measurements)
     findings += _leaderboard(measurements, leaderboard)
+    if (folder / EXAMPLES).exists():
+        from robustbench_pix.leaderboard.examples import contradictions
+
+        findings += contradictions(folder, measurements)
     if provenance is None:
         return [*findings, Finding(PROVENANCE, None, "", "there is none; rbp publish writes it")]
     return findings + wrong_addresses(measurements, provenance)
