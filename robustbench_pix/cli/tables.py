@@ -135,8 +135,8 @@ def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[st
 def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
     """Publish the workspace's runs beside what is published there already, and return the files written.
 
-    The outcome of every image is written on request, and where it is published already. Gains, ranks and everything else
-    that compares are made anew over all recipes of a block.
+    The outcome of every image is written on request, and where it is published already. Gains, ranks and everything
+    else that compares are made anew over all recipes of a block.
 
     Raises:
         UserError: there are no runs, rows were published under another protocol, or the folder cannot be written.
