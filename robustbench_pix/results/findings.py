@@ -33,6 +33,8 @@ def found(
     """
     mask = pd.Series(wrong, index=table.index).fillna(False).astype(bool).to_numpy()
     places = mask.nonzero()[0]
+    if not len(places):
+        return []
     rows = table.iloc[places[:SHOWN]].to_dict("records")
     more = len(places) - len(rows)
     texts = [sentence({str(name): value for name, value in row.items()}) for row in rows]
