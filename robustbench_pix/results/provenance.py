@@ -88,6 +88,7 @@ def merged(published: Provenance, new: Provenance) -> Provenance:
     for section, name in SECTIONS.items():
         found[section] = _named({row[name] for row in rows}, published[section] | new[section])
     named = {way["attack"] for row in rows for ways in row["attacks"].values() for way in ways}
+    named |= {attack for suite in found["suites"].values() for attack in suite["attacks"]}
     found["attacks"] = _named(named, published["attacks"] | new["attacks"])
     found["rows"] = sorted(rows, key=lambda row: [str(row[name]) for name in KEY])
     return found
