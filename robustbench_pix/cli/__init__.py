@@ -9,6 +9,7 @@ from robustbench_pix import __version__
 from robustbench_pix.cli.board import leaderboard, publish
 from robustbench_pix.cli.compare import compare
 from robustbench_pix.cli.corruptions import corruptions
+from robustbench_pix.cli.diff import diff
 from robustbench_pix.cli.evaluate import evaluate
 from robustbench_pix.cli.figures import figures
 from robustbench_pix.cli.listings import attacks, models, suites, tasks
@@ -17,6 +18,7 @@ from robustbench_pix.cli.run import run
 from robustbench_pix.cli.show import show
 from robustbench_pix.cli.transfer import transfer
 from robustbench_pix.cli.upkeep import clean, doctor, init
+from robustbench_pix.cli.verify import verify
 from robustbench_pix.errors import UserError, nearest
 
 click.rich_click.PADDING_HELPTEXT_FIRST_LINE = (0, 0, 1, 0)
@@ -69,6 +71,8 @@ COMMANDS = (
     corruptions,
     figures,
     publish,
+    verify,
+    diff,
     show,
     models,
     attacks,

@@ -40,15 +40,20 @@ def leaderboard(
 
 
 @click.command()
+@click.option("--examples", is_flag=True, help="Also write examples.parquet: what became of every image.")
 @workspace_option
-def publish(workspace: Workspace) -> None:
+def publish(examples: bool, workspace: Workspace) -> None:
     """Write the tables of the workspace's runs into leaderboard/, beside what is published there already.
 
+    Rows of the same recipe, task and suite are replaced, others stay. Rows that were measured by other means than those
+    they would stand beside are refused.
+
     \b
-    Example:
+    Examples:
     $ rbp publish
+    $ rbp publish --examples
     """
     from robustbench_pix.cli.tables import publish_runs
 
-    for path in publish_runs(workspace):
+    for path in publish_runs(workspace, examples=examples):
         click.echo(f"wrote {path}")

@@ -11,7 +11,14 @@ from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
-from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published
+from robustbench_pix.leaderboard.publishing import (
+    merge,
+    publish,
+    read_costs,
+    read_provenance,
+    read_published,
+    write_provenance,
+)
 from robustbench_pix.leaderboard.query_table import render_queries
 from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.aggregation import build_leaderboard
@@ -19,10 +26,11 @@ from robustbench_pix.results.board import board, costs
 from robustbench_pix.results.columns import MEASUREMENTS, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
+from robustbench_pix.results.provenance import empty, merged, provenance
 from robustbench_pix.results.queries import QUERIES, query_table
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
-from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.store import EXAMPLES, Store
 
 PIPED_WIDTH = 100
 FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
@@ -124,10 +132,11 @@ def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[st
         _write(table, QUERIES, style)
 
 
-def publish_runs(workspace: Workspace) -> list[Path]:
+def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
     """Publish the workspace's runs beside what is published there already, and return the files written.
 
-    Gains, ranks and everything else that compares are made anew over all recipes of a block.
+    The outcome of every image is written on request, and where it is published already. Gains, ranks and everything
+    else that compares are made anew over all recipes of a block.
 
     Raises:
         UserError: there are no runs, rows were published under another protocol, or the folder cannot be written.
@@ -138,15 +147,24 @@ def publish_runs(workspace: Workspace) -> list[Path]:
         raise UserError(f"There are no runs in {workspace.runs} to publish; begin with rbp run.")
     measurements, lines = board(rows, store)
     spent = costs(rows, store)
+    origins = provenance(rows, store, workspace)
     earlier = read_published(workspace.published)
     if earlier is not None:
-        refuse_other_protocols(earlier[0], measurements, workspace.published)
+        theirs = read_provenance(workspace.published) or empty()
+        refuse_other_protocols(earlier[0], measurements, workspace.published, theirs["tasks"] | origins["tasks"])
         lines = merge(asked_rows(earlier[1], earlier[0]), typed(lines, ROWS))
         measurements = merge(earlier[0], measurements)
+        origins = merged(theirs, origins)
         spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)
-    return publish(workspace.published, measurements=measurements, leaderboard=leaderboard, costs=spent)
+    files = publish(workspace.published, measurements=measurements, leaderboard=leaderboard, costs=spent)
+    files.append(write_provenance(workspace.published, merged(empty(), origins)))
+    if examples or (workspace.published / EXAMPLES).exists():
+        from robustbench_pix.leaderboard.examples import write_examples
+
+        files.append(write_examples(workspace.published, rows, store, set(measurements["attack_id"])))
+    return files
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:

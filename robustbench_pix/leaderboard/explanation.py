@@ -18,6 +18,12 @@ terminal.
 | [comparisons.csv](comparisons.csv) | one recipe beside one reference |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
 | [recipe-costs.csv](recipe-costs.csv) | one recipe, in one combination, and how long one model of it took |
+| examples.parquet, if it was asked for | one image under one attack on one model, at one strength |
+
+[provenance.json](provenance.json) holds everything that the hashes are hashes of (recipes, tasks, attacks and suites as
+they were resolved, digests of the data), what made each row (versions, commit, device, processor), and the command that
+makes the row again. [schema.json](schema.json) is the JSON Schema of the tables. `rbp verify` checks this folder: it
+computes every hash, every fact and every aggregate again.
 
 Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
 

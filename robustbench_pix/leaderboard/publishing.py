@@ -1,6 +1,7 @@
 """Publish tables as files that anybody can diff: sorted, merged, and written whole or not at all."""
 
 import csv
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,16 +13,29 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.picture import svg
-from robustbench_pix.results.columns import COMPARISONS, COSTS, MEASUREMENTS, RECIPE_COSTS, ROBUSTNESS, Column, names
+from robustbench_pix.leaderboard.schema import schema
+from robustbench_pix.results.columns import (
+    COMPARISONS,
+    COSTS,
+    EXAMPLES,
+    MEASUREMENTS,
+    RECIPE_COSTS,
+    ROBUSTNESS,
+    Column,
+    names,
+)
 from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
-from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.merging import REPLACED, asked_rows
+from robustbench_pix.results.provenance import Provenance, empty
 from robustbench_pix.results.recipe_costs import recipe_costs
 from robustbench_pix.results.robustness import build_robustness
 
+PROVENANCE = "provenance.json"
+
 
 def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame) -> list[Path]:
-    """Write the tables, already merged, with comparisons, picture and README, and return the files.
+    """Write the tables, already merged, with comparisons, picture, README and schema, and return the files.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -31,6 +45,14 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
     rounded = as_published(measurements, MEASUREMENTS)
     asked = asked_rows(leaderboard, rounded)
+    tables = {
+        "measurements.csv": MEASUREMENTS,
+        "leaderboard.csv": columns,
+        "robustness.csv": ROBUSTNESS,
+        "comparisons.csv": COMPARISONS,
+        "costs.csv": COSTS,
+        "recipe-costs.csv": RECIPE_COSTS,
+    }
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
@@ -40,24 +62,17 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
         "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
         # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
         "leaderboard.svg": svg(as_published(leaderboard, columns), rounded),
-        "README.md": readme(
-            {
-                "measurements.csv": MEASUREMENTS,
-                "leaderboard.csv": columns,
-                "robustness.csv": ROBUSTNESS,
-                "comparisons.csv": COMPARISONS,
-                "costs.csv": COSTS,
-                "recipe-costs.csv": RECIPE_COSTS,
-            }
-        ),
+        "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
+        "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
-    return [_write(folder / name, text) for name, text in texts.items()]
+    return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
 
 
-def merge(published: pd.DataFrame, new: pd.DataFrame, on: Sequence[str] = tuple(KEY)) -> pd.DataFrame:
+def merge(published: pd.DataFrame, new: pd.DataFrame, on: Sequence[str] = tuple(REPLACED)) -> pd.DataFrame:
     """Return the published rows whose key is not among the new ones, then the new ones.
 
-    The key is a recipe and its block, for measurements and leaderboards alike; costs merge ``on=("kind", "id")``.
+    The key is a recipe and its block whatever the suite's version, for measurements and leaderboards alike; costs merge
+    ``on=("kind", "id")``.
     """
     replaced = set(new[list(on)].itertuples(index=False, name=None))
     kept = [key not in replaced for key in published[list(on)].itertuples(index=False, name=None)]
@@ -79,6 +94,18 @@ def read_published(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     return parsed(measurements, MEASUREMENTS, files[0]), parsed(leaderboard, columns, files[1])
 
 
+def published_board(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the published measurements and leaderboard.
+
+    Raises:
+        UserError: Nothing is published there, or it cannot be read.
+    """
+    tables = read_published(folder)
+    if tables is None:
+        raise UserError(f"Nothing is published in {folder}: it holds no measurements.csv.")
+    return tables
+
+
 def read_costs(folder: Path) -> pd.DataFrame:
     """Return the published costs; no rows where nothing is published.
 
@@ -87,6 +114,32 @@ def read_costs(folder: Path) -> pd.DataFrame:
     """
     file = folder / "costs.csv"
     return parsed(_read(file) if file.exists() else [names(COSTS)], COSTS, file)
+
+
+def write_provenance(folder: Path, found: Provenance) -> Path:
+    """Write provenance.json and return it.
+
+    Raises:
+        UserError: The folder cannot be written to.
+    """
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_whole(folder / PROVENANCE, f"{text}\n".encode())
+
+
+def read_provenance(folder: Path) -> Provenance | None:
+    """Return the published provenance, or None where there is none.
+
+    Raises:
+        UserError: The file is no JSON file, or lacks a section.
+    """
+    file = folder / PROVENANCE
+    if not file.exists():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {section: found[section] for section in empty()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} cannot be read as provenance: {error}. {MEND}") from error
 
 
 def _read(file: Path) -> list[list[str]]:
@@ -100,12 +153,12 @@ def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return frame.sort_values(by, kind="stable", na_position="last", ignore_index=True)
 
 
-def _write(file: Path, text: str) -> Path:
+def write_whole(file: Path, content: bytes) -> Path:
     """Write a file under another name and rename it, so that it is there whole or not at all."""
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(text.encode())
+        scratch.write_bytes(content)
         scratch.replace(file)
         return file
     except OSError as error:

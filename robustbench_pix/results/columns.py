@@ -193,6 +193,22 @@ COSTS = (
     Column("processor", "text", "The processor of that machine"),
 )
 
+EXAMPLES = (
+    Column("model_id", "text", "As in measurements.csv"),
+    Column("attack_id", "text", "As in measurements.csv"),
+    Column("index", "integer", "Place of the image in the test set, from 0"),
+    Column("repetition", "integer", "Which of the attacks on this image, from 0"),
+    Column("strength", "number", "How hard; absent where the distances of one run serve all strengths"),
+    Column("label", "integer", "The true class"),
+    Column("clean_prediction", "integer", "The class that the model gives the image without attack"),
+    Column("prediction", "integer", "The class that the model gives the attacked image"),
+    Column("correct", "integer", "1: classified correctly, under the protocol of the suite; else 0"),
+    Column("failed", "integer", "1: the attack failed on this image; else 0"),
+    Column("l2", "number", "L2 norm of the perturbation; infinite where nothing was found"),
+    Column("linf", "number", "Largest change of an entry; infinite where nothing was found"),
+    Column("queries", "integer", "Queries of the attacked model for this image"),
+)
+
 
 def names(columns: tuple[Column, ...]) -> list[str]:
     """Return the names of columns, in order."""

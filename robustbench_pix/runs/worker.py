@@ -80,6 +80,7 @@ def described(job: Job, device: str) -> dict[str, Any]:
 
     from robustbench_pix import __version__
     from robustbench_pix.devices import device_name
+    from robustbench_pix.runs.origin import commit, libraries
 
     return {
         "identity": job.identity,
@@ -87,6 +88,8 @@ def described(job: Job, device: str) -> dict[str, Any]:
         "needs": job.needs,
         "version": __version__,
         "torch": torch.__version__,
+        "libraries": libraries(),
+        "commit": commit(),
         "device": device_name(device),
         "processor": _processor(),
     }

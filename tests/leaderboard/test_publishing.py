@@ -13,7 +13,7 @@ from tests.tables import ATTACKS, DISTANCE_ONLY, block, costs, measurements, row
 
 ALL = (*ATTACKS, DISTANCE_ONLY)
 TABLES = ["measurements", "leaderboard", "robustness", "comparisons", "costs", "recipe-costs"]
-FILES = [*(f"{table}.csv" for table in TABLES), "leaderboard.svg", "README.md"]
+FILES = [*(f"{table}.csv" for table in TABLES), "leaderboard.svg", "README.md", "schema.json"]
 
 
 @pytest.fixture

@@ -33,15 +33,59 @@ def test_a_published_row_asks_again_for_what_it_was():
     pd.testing.assert_frame_equal(published, again)
 
 
-@pytest.mark.parametrize(("column", "what"), [("task_hash", "task or its data"), ("suite_hash", "suite")])
-def test_rows_of_another_protocol_are_refused(tmp_path, column, what):
-    published = as_published(of(OURS), MEASUREMENTS)
-    new = as_published(of(THEIRS), MEASUREMENTS)
-    refuse_other_protocols(published, new, tmp_path)
-    with pytest.raises(UserError, match=f"were measured with another {what}"):
-        refuse_other_protocols(published, new.assign(**{column: "other"}), tmp_path)
+def changed(rows, **values):
+    return as_published(rows.assign(**values), MEASUREMENTS)
 
 
-def test_measuring_everything_again_replaces_the_old_protocol(tmp_path):
-    published = as_published(of(OURS), MEASUREMENTS)
-    refuse_other_protocols(published, published.assign(task_hash="other"), tmp_path)
+def of_attack(rows, attack, **values):
+    return rows.assign(**{name: rows[name].where(rows["attack"] != attack, value) for name, value in values.items()})
+
+
+def test_new_rows_beside_published_ones_are_refused_when_they_were_measured_by_other_means(tmp_path):
+    published, new = changed(of(OURS)), changed(of(THEIRS))
+    refuse_other_protocols(published, new, tmp_path, {})
+    with pytest.raises(UserError, match=r"\(unregularized, pixel\) .* measured with another protocol of the task"):
+        refuse_other_protocols(published, changed(new, task_hash="other"), tmp_path, {})
+    with pytest.raises(UserError, match="measured with version 1 of the suite and not 2; move them away"):
+        refuse_other_protocols(published, changed(new, suite_version=2), tmp_path, {})
+    with pytest.raises(UserError, match="measured with another uniform; move them away"):
+        refuse_other_protocols(
+            published, of_attack(new, "uniform", attack_hash="x", suite_hash="y").assign(suite_hash="y"), tmp_path, {}
+        )
+    with pytest.raises(UserError, match="measured with another list of attacks in the suite"):
+        refuse_other_protocols(published, changed(new, suite_hash="other"), tmp_path, {})
+
+
+def test_the_provenance_tells_other_data_from_another_protocol(tmp_path):
+    published, new = changed(of(OURS), task_hash="a"), changed(of(THEIRS), task_hash="b")
+    task = {"dataset": "d1", "colour": "gray", "training": {"epochs": 20, "learning_rate": 0.1}}
+    tasks = {"a": {"numerics": 3, "task": task}, "b": {"numerics": 3, "task": {**task, "dataset": "d2"}}}
+    with pytest.raises(UserError, match=r"measured with other data \(digest d1 and not d2\)"):
+        refuse_other_protocols(published, new, tmp_path, tasks)
+    tasks["b"]["task"] = {**task, "training": {"epochs": 5, "learning_rate": 0.1}}
+    with pytest.raises(UserError, match=r"measured with another protocol of the task \(epochs\)"):
+        refuse_other_protocols(published, new, tmp_path, tasks)
+    tasks["b"] = {"numerics": 4, "task": task}
+    with pytest.raises(UserError, match="another numerics version of the engine"):
+        refuse_other_protocols(published, new, tmp_path, tasks)
+
+
+@pytest.mark.parametrize("other", [{"task_hash": "other"}, {"suite_version": 2}])
+def test_measuring_everything_again_replaces_the_old_protocol(tmp_path, other):
+    published = changed(of(OURS))
+    new = changed(published, **other)
+    refuse_other_protocols(published, new, tmp_path, {})
+    pd.testing.assert_frame_equal(merge(published, new), new)
+
+
+def test_what_is_missing_is_still_missing_when_a_published_row_is_read_again():
+    measured = of(OURS)
+    gone = (measured["recipe"] == "pixel") & (measured["attack"] == "uniform") & (measured["seed"] == 1)
+    nowhere = measured["attack"] == "boundary"
+    measured = measured[~gone & ~nowhere]
+    asked = rows(recipes=OURS)
+    asked["note"] = asked["note"].where(asked["recipe"] != "pixel", "uniform on pixel: OutOfMemoryError: no memory")
+    published = build_leaderboard(measured, asked)
+    assert published.set_index("recipe").loc["pixel", "note"].endswith("uniform (seed 1), boundary (seeds 0, 1, 2)")
+    again = build_leaderboard(measured, asked_rows(published, measured))
+    pd.testing.assert_frame_equal(published, again)

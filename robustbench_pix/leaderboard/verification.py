@@ -1,0 +1,67 @@
+"""Verify a published folder from its files alone: forms, facts, hashes, and every aggregate derived again."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from robustbench_pix.leaderboard.csv_text import as_published
+from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance
+from robustbench_pix.leaderboard.schema import violations
+from robustbench_pix.results.addresses import wrong_addresses
+from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS
+from robustbench_pix.results.consistency import inconsistencies
+from robustbench_pix.results.findings import Finding, found
+from robustbench_pix.results.frames import KEY, leaderboard_columns
+from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.rederivation import disagreements
+from robustbench_pix.runs.store import EXAMPLES
+
+
+def verify(folder: Path) -> list[Finding]:
+    """Return everything that is wrong with a published folder; nothing of it is run, and no torch is needed.
+
+    Raises:
+        UserError: nothing is published there, or a file is damaged or has other columns than it should.
+    """
+    measurements, leaderboard = published_board(folder)
+    costs, provenance = read_costs(folder), read_provenance(folder)
+    columns = leaderboard_columns(leaderboard.columns)
+    findings = violations("measurements.csv", measurements, MEASUREMENTS)
+    findings += violations("leaderboard.csv", leaderboard, columns)
+    findings += violations("costs.csv", costs, COSTS)
+    if findings:  # what has the wrong form need not be reckoned with
+        return findings
+    findings = inconsistencies(measurements)
+    findings += _leaderboard(measurements, leaderboard)
+    if (folder / EXAMPLES).exists():
+        from robustbench_pix.leaderboard.examples import contradictions
+
+        findings += contradictions(folder, measurements)
+    if provenance is None:
+        return [*findings, Finding(PROVENANCE, None, "", "there is none; rbp publish writes it")]
+    return findings + wrong_addresses(measurements, provenance)
+
+
+def _leaderboard(measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[Finding]:
+    columns = leaderboard_columns(leaderboard.columns)
+    measured = measurements[KEY].apply(tuple, axis="columns")
+    known = set(leaderboard[KEY].itertuples(index=False, name=None))
+    stopped = set(leaderboard.loc[leaderboard["status"] == "not run", KEY].itertuples(index=False, name=None))
+    findings = found(
+        "measurements.csv",
+        measurements,
+        ~measured.isin(known),
+        "recipe",
+        lambda row: f"{row['recipe']} has no row in leaderboard.csv",
+    )
+    findings += found(
+        "measurements.csv",
+        measurements,
+        measured.isin(stopped),
+        "recipe",
+        lambda row: f"{row['recipe']} was measured, but leaderboard.csv says that it was not run",
+    )
+    derived = build_leaderboard(measurements, asked_rows(leaderboard, measurements))
+    derived = as_published(derived.reindex(columns=[column.name for column in columns]), columns)
+    return findings + disagreements("leaderboard.csv", leaderboard, derived, columns, KEY)

@@ -1,0 +1,105 @@
+"""How two boards differ: rows that only one has, numbers and hashes that changed, and whether intervals cover that."""
+
+from typing import Any
+
+import pandas as pd
+
+from robustbench_pix.results.columns import Column
+from robustbench_pix.results.frames import BLOCK, KEY
+
+NUMBERS = {"clean_accuracy": "clean", "score": "score", "gain": "gain", "rank": ""}
+"""Compared numbers, with what the ends of their intervals are named after."""
+
+HASHES = ("recipe_hash", "task_hash", "suite_hash")
+ORIGINS = ("version", "torch", "device")
+"""What explains a difference of numbers under equal hashes."""
+
+DIFFERENCES = (
+    *(Column(name, "text", "As in leaderboard.csv") for name in BLOCK),
+    Column("recipe", "text", "As in leaderboard.csv"),
+    Column("what", "text", "only in A, only in B, status, number, hash or origin"),
+    Column("column", "text", "What differs; an attack_hash is followed by the attack"),
+    Column("a", "text", "What A has"),
+    Column("b", "text", "What B has"),
+    Column("difference", "number", "B - A, of numbers that both have"),
+    Column("covered", "text", "Whose 95% interval holds the other's number: both, A, B or neither"),
+)
+
+Board = tuple[pd.DataFrame, pd.DataFrame]
+"""Measurements and leaderboard."""
+
+
+def differences(first: Board, second: Board) -> list[dict[str, Any]]:
+    """Return one row, with the columns ``DIFFERENCES``, for everything in which two boards differ."""
+    rows = [_by_key(leaderboard) for _, leaderboard in (first, second)]
+    facts = [_facts(measurements) for measurements, _ in (first, second)]
+    found: list[dict[str, Any]] = []
+    for key in dict.fromkeys([*rows[0], *rows[1]]):
+        named = dict(zip(KEY, key, strict=True))
+        if key not in rows[0] or key not in rows[1]:
+            found.append({**named, **_change(f"only in {'A' if key in rows[0] else 'B'}", "")})
+            continue
+        changes = _status(rows[0][key], rows[1][key]) + _numbers(rows[0][key], rows[1][key])
+        changes += _texts(facts[0].get(key, {}), facts[1].get(key, {}))
+        found += [{**named, **change} for change in changes]
+    return found
+
+
+def _by_key(leaderboard: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
+    records: list[dict[Any, Any]] = leaderboard.to_dict("records")
+    return {tuple(row[name] for name in KEY): row for row in records}
+
+
+def _facts(measurements: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, str]]:
+    """Return the hashes and origins of each row of the board; several of a kind are joined."""
+    found: dict[tuple[Any, ...], dict[str, str]] = {}
+    for key, rows in measurements.groupby(KEY, sort=False):
+        facts = {name: " and ".join(sorted(rows[name].unique())) for name in (*HASHES, *ORIGINS)}
+        for attack, hashes in rows.groupby("attack", sort=False)["attack_hash"]:
+            facts[f"attack_hash {attack}"] = " and ".join(sorted(hashes.unique()))
+        found[tuple(key)] = facts
+    return found
+
+
+def _status(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    pairs = [(name, str(first[name]), str(second[name])) for name in ("status", "seed_list")]
+    return [_change("status", name, a, b) for name, a, b in pairs if a != b]
+
+
+def _numbers(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name, interval in NUMBERS.items():
+        a, b = first[name], second[name]
+        absent = pd.isna(a), pd.isna(b)
+        if all(absent) or (not any(absent) and a == b):
+            continue
+        change = _change("number", name, "" if absent[0] else f"{a:.10g}", "" if absent[1] else f"{b:.10g}")
+        if not any(absent):
+            change["difference"] = float(b - a)
+            change["covered"] = _covered(first, second, name, interval) if interval else ""
+        found.append(change)
+    return found
+
+
+def _covered(first: dict[str, Any], second: dict[str, Any], name: str, interval: str) -> str:
+    holds = [
+        bool(row[f"{interval}_low"] <= other[name] <= row[f"{interval}_high"])
+        for row, other in ((first, second), (second, first))
+    ]
+    known = [not pd.isna(row[f"{interval}_low"]) for row in (first, second)]
+    if not any(known):
+        return ""
+    return {(True, True): "both", (True, False): "A", (False, True): "B", (False, False): "neither"}[holds[0], holds[1]]
+
+
+def _texts(first: dict[str, str], second: dict[str, str]) -> list[dict[str, Any]]:
+    names = dict.fromkeys([*first, *second])
+    changed = [name for name in names if first.get(name, "") != second.get(name, "")]
+    return [
+        _change("origin" if name in ORIGINS else "hash", name, first.get(name, ""), second.get(name, ""))
+        for name in changed
+    ]
+
+
+def _change(what: str, column: str, a: str = "", b: str = "") -> dict[str, Any]:
+    return {"what": what, "column": column, "a": a, "b": b, "difference": None, "covered": ""}

@@ -1,0 +1,71 @@
+"""A tiny workspace that was really run and published, once a module, to be verified, forged and compared."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from robustbench_pix import run
+from robustbench_pix.cli import main
+from tests.workspaces import TASK, tiny_workspace
+
+LEARNT = TASK.replace("epochs = 2", "epochs = 6").replace("train_images = 192", "train_images = 800")
+"""A task after which a model is right about most images, so that attacks take something away."""
+
+NET = "from torch import nn\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+
+
+def rbp(*arguments):
+    """Do a command and return its result; what is no ordinary exit is raised."""
+    result = CliRunner().invoke(main, list(map(str, arguments)))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give a workspace with runs and leaderboard/: noise, transfer and distances on trained recipes and a given net."""
+    folder = tiny_workspace(tmp_path_factory.mktemp("made"))
+    (folder / "models/tasks/tiny.toml").write_text(LEARNT.replace("width = 2", "width = 8"))
+    recipes = ["unregularized", "thresholded", "neural"]
+    run(suite="tiny", recipes=recipes, on="tiny", seeds="2", workspace=folder, executor="inline", device="cpu")
+    (folder / "net.py").write_text(NET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        given = ("--model", "net.py:net", "--task", "tiny", "--suite", "tiny", "--executor", "inline")
+        assert rbp("evaluate", *given, "--device", "cpu").exit_code == 0
+    assert rbp("publish", "--examples", "--workspace", folder).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """Give a copy of the published folder, to be spoilt."""
+    return shutil.copytree(made / "leaderboard", tmp_path / "copy")
+
+
+class Table:
+    """A published table as text, of which fields can be changed without changing any other."""
+
+    def __init__(self, file):
+        self.file = file
+        self.rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+
+    def where(self, **fields):
+        """Return the places of the rows that have these fields."""
+        chosen = pd.Series(True, index=self.rows.index)
+        for name, value in fields.items():
+            chosen &= self.rows[name] == str(value)
+        assert chosen.any()
+        return list(self.rows.index[chosen])
+
+    def number(self, place, name):
+        return float(self.rows.loc[place, name])
+
+    def write(self, places=(), **values):
+        """Set fields in rows, and write the file."""
+        for name, value in values.items():
+            self.rows.loc[places, name] = value if isinstance(value, str) else f"{value:.10g}"
+        self.rows.to_csv(self.file, index=False, lineterminator="\n")
