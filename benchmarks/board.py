@@ -2,8 +2,8 @@
 
 python benchmarks/board.py [--tiny]
 
-Measured is a board of 20 recipes, 10 combinations, 7 seeds, 12 attacks and 10 strengths: 168,000 measurements. Its curves
-are made up; names, columns and the length of a line are those of real ones.
+Measured is a board of 20 recipes, 10 combinations, 7 seeds, 12 attacks and 10 strengths: 168,000 measurements. Its
+curves are made up; names, columns and the length of a line are those of real ones.
 """
 
 import sys
