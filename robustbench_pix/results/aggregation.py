@@ -57,7 +57,9 @@ def build_leaderboard(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.Data
         distances = set(within["attack"]) - set(within.loc[within["strength"].notna(), "attack"])
         with_distance |= distances
         with_strengths |= set(_listed(asked["attacks"])) - distances
-        built += _block_rows([_recipe(row, within, distances) for row in asked.itertuples()])
+        parts = dict(iter(within.groupby("recipe", sort=False)))
+        recipes = [_recipe(row, parts.get(row.recipe, within.iloc[:0]), distances) for row in asked.itertuples()]
+        built += _block_rows(recipes)
     order = _listed(rows["attacks"])
     prefixes = (ROBUSTNESS_PREFIX, RETAINED_PREFIX)
     columns = [prefix + attack for prefix in prefixes for attack in order if attack in with_strengths]
@@ -70,12 +72,12 @@ def _listed(texts: Iterable[str], separator: str = ",") -> list[str]:
     return list(dict.fromkeys(part.strip() for text in texts for part in text.split(separator) if part.strip()))
 
 
-def _recipe(asked: Any, within: pd.DataFrame, distances: set[str]) -> _Recipe:
-    """Pick one recipe's measurements out of its block."""
+def _recipe(asked: Any, measured: pd.DataFrame, distances: set[str]) -> _Recipe:
+    """Pick what was asked for out of one recipe's measurements in a block."""
     attacks = _listed([asked.attacks])
     seeds = [int(seed) for seed in _listed([asked.seed_list])]
-    chosen = (within["recipe"] == asked.recipe) & within["seed"].isin(seeds) & within["attack"].isin(attacks)
-    taken = within[chosen & (asked.status != "not run")].sort_values("strength", kind="stable")
+    chosen = measured["seed"].isin(seeds) & measured["attack"].isin(attacks) & (asked.status != "not run")
+    taken = measured[chosen].sort_values("strength", kind="stable")
     curves = taken[taken["strength"].notna()]
     ends = curves.drop_duplicates(["seed", "attack"], keep="last")
     ends = ends.assign(robustness=ends["area"] / ends["strength"])
@@ -106,13 +108,14 @@ def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int]
         status, reason = ("failed", asked.note) if asked.note else ("incomplete", "nothing measured yet")
         return status, "; ".join(filter(None, [asked.remark, reason]))
     notes = [text for text in (asked.remark, asked.note) if text]
-    there = set(zip(taken["attack"], taken["seed"], strict=True))
+    said = taken[["attack", "seed", "flags"]].drop_duplicates()  # each strength says the same
+    there = set(zip(said["attack"], said["seed"], strict=True))
     gaps = {attack: [str(seed) for seed in seeds if (attack, seed) not in there] for attack in attacks}
     missing = [f"{attack}{_seeds(absent)}" for attack, absent in gaps.items() if absent]
     notes += [f"missing: {', '.join(missing)}"] if missing else []
     notes += [f"gradients: {gradients}"] if gradients.startswith("masked") else []
     for attack in attacks:
-        flags = _listed(taken.loc[taken["attack"] == attack, "flags"], separator="; ")
+        flags = _listed(said.loc[said["attack"] == attack, "flags"], separator="; ")
         notes += [f"{attack}: {'; '.join(flags)}"] if flags else []
     return "incomplete" if missing else "complete", "; ".join(notes)
 
@@ -173,9 +176,10 @@ def _gain(recipe: _Recipe, baseline: _Recipe) -> dict[str, float]:
 
 def _paired(recipe: _Recipe, other: _Recipe) -> NDArray[np.float64]:
     """Return the differences in score, recipe - other, over the seeds that both have; a given model has none."""
-    common = recipe.scores.index.intersection(other.scores.index).difference([GIVEN_SEED])
+    mine, theirs = recipe.scores.to_dict(), other.scores.to_dict()
+    common = sorted((mine.keys() & theirs.keys()) - {GIVEN_SEED})
     # Scores that are equal on paper differ by rounding; unanimous differences of 1e-17 would count as certain.
-    return np.round((recipe.scores[common] - other.scores[common]).to_numpy(float), 12)
+    return np.round(np.array([mine[seed] - theirs[seed] for seed in common], dtype=float), 12)
 
 
 def _mean(values: NDArray[np.floating]) -> float:
