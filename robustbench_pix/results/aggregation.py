@@ -14,6 +14,9 @@ from robustbench_pix.results.statistics import sign_flip_p_value, student_interv
 from robustbench_pix.runs.request import GIVEN_SEED
 
 BASELINE = "unregularized"
+ENTERING = ["seed", "attack", "strength", "n", "repetitions", "correct", "area", "median_squared_l2_per_pixel"]
+ENTERING += ["flags", "gradients"]
+"""The columns of measurements that enter a row: picking a recipe's rows out of all columns would take twice as long."""
 
 
 class _Recipe(NamedTuple):
@@ -57,9 +60,7 @@ def build_leaderboard(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.Data
         distances = set(within["attack"]) - set(within.loc[within["strength"].notna(), "attack"])
         with_distance |= distances
         with_strengths |= set(_listed(asked["attacks"])) - distances
-        parts = dict(iter(within.groupby("recipe", sort=False)))
-        recipes = [_recipe(row, parts.get(row.recipe, within.iloc[:0]), distances) for row in asked.itertuples()]
-        built += _block_rows(recipes)
+        built += _block_rows([_recipe(row, within, distances) for row in asked.itertuples()])
     order = _listed(rows["attacks"])
     prefixes = (ROBUSTNESS_PREFIX, RETAINED_PREFIX)
     columns = [prefix + attack for prefix in prefixes for attack in order if attack in with_strengths]
@@ -72,12 +73,12 @@ def _listed(texts: Iterable[str], separator: str = ",") -> list[str]:
     return list(dict.fromkeys(part.strip() for text in texts for part in text.split(separator) if part.strip()))
 
 
-def _recipe(asked: Any, measured: pd.DataFrame, distances: set[str]) -> _Recipe:
-    """Pick what was asked for out of one recipe's measurements in a block."""
+def _recipe(asked: Any, within: pd.DataFrame, distances: set[str]) -> _Recipe:
+    """Pick one recipe's measurements out of its block."""
     attacks = _listed([asked.attacks])
     seeds = [int(seed) for seed in _listed([asked.seed_list])]
-    chosen = measured["seed"].isin(seeds) & measured["attack"].isin(attacks) & (asked.status != "not run")
-    taken = measured[chosen].sort_values("strength", kind="stable")
+    chosen = (within["recipe"] == asked.recipe) & within["seed"].isin(seeds) & within["attack"].isin(attacks)
+    taken = within.loc[chosen & (asked.status != "not run"), ENTERING].sort_values("strength", kind="stable")
     curves = taken[taken["strength"].notna()]
     ends = curves.drop_duplicates(["seed", "attack"], keep="last")
     ends = ends.assign(robustness=ends["area"] / ends["strength"])
@@ -108,14 +109,13 @@ def _state(asked: Any, taken: pd.DataFrame, attacks: list[str], seeds: list[int]
         status, reason = ("failed", asked.note) if asked.note else ("incomplete", "nothing measured yet")
         return status, "; ".join(filter(None, [asked.remark, reason]))
     notes = [text for text in (asked.remark, asked.note) if text]
-    said = taken[["attack", "seed", "flags"]].drop_duplicates()  # each strength says the same
-    there = set(zip(said["attack"], said["seed"], strict=True))
+    there = set(zip(taken["attack"], taken["seed"], strict=True))
     gaps = {attack: [str(seed) for seed in seeds if (attack, seed) not in there] for attack in attacks}
     missing = [f"{attack}{_seeds(absent)}" for attack, absent in gaps.items() if absent]
     notes += [f"missing: {', '.join(missing)}"] if missing else []
     notes += [f"gradients: {gradients}"] if gradients.startswith("masked") else []
     for attack in attacks:
-        flags = _listed(said.loc[said["attack"] == attack, "flags"], separator="; ")
+        flags = _listed(taken.loc[taken["attack"] == attack, "flags"], separator="; ")
         notes += [f"{attack}: {'; '.join(flags)}"] if flags else []
     return "incomplete" if missing else "complete", "; ".join(notes)
 
@@ -176,8 +176,9 @@ def _gain(recipe: _Recipe, baseline: _Recipe) -> dict[str, float]:
 
 def _paired(recipe: _Recipe, other: _Recipe) -> NDArray[np.float64]:
     """Return the differences in score, recipe - other, over the seeds that both have; a given model has none."""
-    mine, theirs = recipe.scores.to_dict(), other.scores.to_dict()
-    common = sorted((mine.keys() & theirs.keys()) - {GIVEN_SEED})
+    mine: dict[Any, float] = recipe.scores.to_dict()
+    theirs: dict[Any, float] = other.scores.to_dict()
+    common = sorted(mine.keys() & theirs.keys() - {GIVEN_SEED})
     # Scores that are equal on paper differ by rounding; unanimous differences of 1e-17 would count as certain.
     return np.round(np.array([mine[seed] - theirs[seed] for seed in common], dtype=float), 12)
 
