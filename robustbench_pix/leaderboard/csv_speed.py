@@ -14,10 +14,10 @@ def quickly_parsed(data: bytes, columns: tuple[Column, ...]) -> pd.DataFrame | N
     """Return the table that the bytes of a CSV file hold, or None where only a strict reader can tell what is meant.
 
     None is returned for other columns than the declared ones, rows of another length, numbers that are none, bytes that
-    are not UTF-8, carriage returns, and quotation marks that do not enclose a whole field.
+    are not UTF-8, carriage returns, empty lines, and quotation marks that do not enclose a whole field.
     """
     header = data.partition(b"\n")[0].decode(errors="replace").split(",")
-    if sorted(header) != sorted(names(columns)) or b"\r" in data or not _well_quoted(data):
+    if sorted(header) != sorted(names(columns)) or b"\r" in data or b"\n\n" in data or not _well_quoted(data):
         return None
     try:
         table = csv.read_csv(

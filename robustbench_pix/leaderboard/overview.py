@@ -17,7 +17,9 @@ from robustbench_pix.results.frames import BLOCK
 SUITE = ["suite", "suite_version", "protocol"]
 """What the blocks of one table share."""
 
-NAME_WIDTH, INDENT, GAP = 20, 2, 1
+NAME_WIDTH, INDENT = 20, 2
+GAP = 1
+"""Characters that the box puts between two columns."""
 LEGEND = (
     "score: mean robustness over the attacks of the suite",
     "* best of its column",
@@ -77,8 +79,8 @@ def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType
         table.add_column("recipe", width=recipe_width)
         shown = [columns[place] for place in places]
         for column in shown:
-            heading = Text("\n".join(line.rjust(GAP + cell_width) for line in column.heading))
-            table.add_column(heading, width=GAP + cell_width, vertical="bottom")
+            heading = Text("\n".join(line.rjust(cell_width) for line in column.heading))
+            table.add_column(heading, width=cell_width, vertical="bottom")
         best = [cells.best(column.scores) for column in shown]
         for name, below in names:
             indent = " " * INDENT * below
@@ -126,11 +128,11 @@ def _cell(row: dict[str, Any] | None, best: float, scale: Scale, width: int) -> 
     if pd.isna(value):
         failed = row["status"] == "failed"
         text = "failed" if failed else f"{cells.ABSENT}{doubt or ' '}"
-        return Text(text.rjust(GAP + width), style="yellow" if failed else "dim")
+        return Text(text.rjust(width), style="yellow" if failed else "dim")
     top = cells.share(value) == cells.share(best)
     mark = "+" if row.get("gain_low", 0) > 0 else "-" if row.get("gain_high", 0) < 0 else " "
     text = f"{'*' * top}{cells.share(value)}{mark}{doubt}".rjust(width)
-    return Text.assemble(" " * GAP, (text, f"{'bold ' * top}{shade(value, *scale)}"))
+    return Text(text, style=f"{'bold ' * top}{shade(value, *scale)}")
 
 
 def _doubtful(row: dict[str, Any]) -> bool:
