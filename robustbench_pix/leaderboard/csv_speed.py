@@ -27,7 +27,6 @@ def quickly_parsed(data: bytes, columns: tuple[Column, ...]) -> pd.DataFrame | N
             convert_options=csv.ConvertOptions(
                 column_types={column.name: ARROW[column.kind] for column in columns},
                 null_values=[""],
-                strings_can_be_null=False,
             ),
         )
     except pa.ArrowInvalid:
@@ -40,7 +39,7 @@ def quickly_parsed(data: bytes, columns: tuple[Column, ...]) -> pd.DataFrame | N
 def _well_quoted(data: bytes) -> bool:
     """Return whether every quotation mark opens or closes a field, or is one of two within a quoted field.
 
-    >>> [_well_quoted(text) for text in (b'a,"b, c"\\n', b'"a ""b"" c"', b'"a"b,c', b'a "b" c', b'a,"b')]
+    >>> [_well_quoted(text) for text in (b'a,"b, c"\\n', b'"a ""b"" c"', b'"a"b,c', b'a"b",c', b'a,"b')]
     [True, True, False, False, False]
     """
     parts = data.split(b'"')  # those at even places stand outside of quotes, or between two quotes within a field

@@ -13,6 +13,8 @@ def beside_claims(controls: Mapping[str, str]) -> list[tuple[str, bool]]:
 
     >>> beside_claims({"shuffled": "ours", "plain": "", "lost": "other", "ours": "", "statistics": "ours"})
     [('plain', False), ('lost', False), ('ours', False), ('shuffled', True), ('statistics', True)]
+    >>> beside_claims({"of a control": "control", "control": "ours", "ours": ""})
+    [('of a control', False), ('ours', False), ('control', True)]
     """
     below: dict[str, list[str]] = {}
     for recipe, claim in controls.items():

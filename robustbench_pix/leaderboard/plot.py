@@ -44,7 +44,7 @@ def plot(curves: Sequence[Curve | None], title: str, end: str, width: int) -> li
             styles[marks > 0] = COLOURS[place]
     for place, curve in enumerate(curves):
         if curve is not None:
-            for row, column in _spots(_marks(curve, columns), place, len(curves), letters != ""):
+            for row, column in _spots(_marks(curve, columns), place, len(curves)):
                 letters[row, column], styles[row, column] = LETTERS[place], f"bold {COLOURS[place]}".strip()
     lines = [Text(title[:width].ljust(width), style="bold")]
     labels = {0: "1", HEIGHT // 2: ".5", HEIGHT - 1: "0"}
@@ -73,13 +73,8 @@ def _marks(curve: Curve, columns: int) -> NDArray[np.int_]:
     return marks
 
 
-def _spots(marks: NDArray[np.int_], place: int, count: int, taken: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return where the letters of one of several curves go: on it, apart from those of others where there is room."""
-    columns = marks.shape[1]
-    spots = []
-    for turn in range(LETTERS_ON_A_CURVE):
-        wanted = (turn + (place + 0.5) / count) / LETTERS_ON_A_CURVE * columns
-        free = [(row, column) for row, column in zip(*np.nonzero(marks), strict=True) if not taken[row, column]]
-        if free:
-            spots.append(min(free, key=lambda spot: abs(spot[1] - wanted)))
-    return [(int(row), int(column)) for row, column in spots]
+def _spots(marks: NDArray[np.int_], place: int, count: int) -> list[tuple[int, int]]:
+    """Return where the letters of one of several curves go: on it, each curve's in columns of its own."""
+    turns = np.arange(LETTERS_ON_A_CURVE)
+    columns = (marks.shape[1] * (turns + (place + 0.5) / count) / LETTERS_ON_A_CURVE).astype(int)
+    return [(int(np.flatnonzero(marks[:, column])[0]), int(column)) for column in columns]

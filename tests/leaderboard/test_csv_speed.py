@@ -24,6 +24,7 @@ GOOD = b"a,b,c\nx,1,0.5\n"
         b"a,b,c\nx,9007199254740993,0.1\n,,\n",
         b'a,b,c\n"x, ""y""",,1e-320\n"",3,nan\n',
         b'a,b,c\n"two\nlines",1,1\n',
+        GOOD + b'"two\nlines",1,1\n' * 100_000,  # more than Arrow reads at a time
         "a,b,c\n–é,1,1\nNA,2,2\nnull,3,3".encode(),
     ],
 )

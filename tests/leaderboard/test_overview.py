@@ -37,7 +37,7 @@ def digits(cell):
     return float(re.sub(r"[^\d.]", "", cell))
 
 
-@pytest.mark.parametrize("width", [48, 80, 100, 160])
+@pytest.mark.parametrize("width", [40, 48, 80, 100, 160])
 def test_every_score_and_the_mean_are_there_at_every_width(width):
     board = made()
     text = shown(board, width)

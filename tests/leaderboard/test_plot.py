@@ -49,6 +49,11 @@ def test_letters_stand_on_their_own_curve_and_curves_that_coincide_keep_theirs()
     assert lines[1].count("a") == lines[1].count("c") == 2
 
 
+def test_five_curves_in_one_have_all_their_letters():
+    line = plot([np.array([0.9, 0.9])] * 5, "", "", AXIS + 10)[1].plain
+    assert sorted(line[AXIS:]) == sorted("abcde" * 2)
+
+
 def test_every_line_is_as_wide_as_asked():
     for width in (20, 33, 46):
         lines = plot(
