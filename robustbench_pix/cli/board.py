@@ -8,7 +8,9 @@ from robustbench_pix.cli.options import format_option, workspace_option
 
 @click.command()
 @click.option("--suite", metavar="NAME", help="Only this suite.")
-@click.option("--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination. Repeatable.")
+@click.option(
+    "--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination, in detail. Repeatable."
+)
 @click.option("--published", is_flag=True, help="Show what is published, even where there are runs.")
 @click.option("--measurements", is_flag=True, help="The rows behind the table: one a model, attack and strength.")
 @workspace_option
@@ -23,9 +25,12 @@ def leaderboard(
 ) -> None:
     """Show the table of the workspace's runs, else of what is published, and say which.
 
+    Several combinations are shown in an overview; with --on, one by one with curves, intervals and notes.
+
     \b
     Examples:
     $ rbp leaderboard
+    $ rbp leaderboard --on digits
     $ rbp leaderboard --on digits --format csv
     """
     from robustbench_pix.cli.tables import boards_of, select, show_board, show_measurements
@@ -36,7 +41,7 @@ def leaderboard(
     if measurements:
         show_measurements(rows, style)
     else:
-        show_board(chosen, rows, style)
+        show_board(chosen, rows, style, detailed=bool(combinations))
 
 
 @click.command()

@@ -11,6 +11,7 @@ from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
+from robustbench_pix.leaderboard.overview import render_overview
 from robustbench_pix.leaderboard.publishing import (
     merge,
     publish,
@@ -91,11 +92,14 @@ def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tu
     return leaderboard.reset_index(drop=True), measurements.reset_index(drop=True)
 
 
-def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str) -> None:
-    """Write a leaderboard to standard output."""
+def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str, *, detailed: bool = False) -> None:
+    """Write a leaderboard to standard output; a table of several blocks is an overview unless ``detailed``."""
     if style == "table":
         console = console_of_output()
-        console.print(render(leaderboard, measurements, console_width=console.width))
+        if detailed or len(leaderboard[BLOCK].drop_duplicates()) < 2:
+            console.print(render(leaderboard, measurements, console_width=console.width))
+        else:
+            console.print(render_overview(leaderboard, console.width))
     else:
         _write(leaderboard, leaderboard_columns(leaderboard.columns), style)
 

@@ -12,6 +12,7 @@ from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 
 ABSENT = "–"
 MASKED = "masked gradients"
+INDENT = 1
 
 
 def share(value: float, *, signed: bool = False) -> str:
@@ -63,13 +64,18 @@ def best(values: "pd.Series[float]") -> float:
 
 
 def recipe(row: dict[str, Any], width: int) -> Text:
-    """Return the name of a recipe; below, dim, what it controls, and in yellow what is wrong with it."""
-    control = f"control of {row['controls']}" if row["controls"] else ""
-    lines = [("\n".join(wrapped(row["recipe"], width)), "dim" if control else "")]
+    """Return the name of a recipe; below, dim, what it controls, and in yellow what is wrong with it.
+
+    A control that stands below its claim is indented.
+    """
+    below = row["below"]
+    control = "control" if below else f"control of {row['controls']}" if row["controls"] else ""
+    width -= INDENT * below
+    lines = [(line, "dim" if control else "") for line in wrapped(row["recipe"], width)]
     lines += [(control if len(control) <= width else "control", "dim")] if control else []
     lines += [(row["status"], "yellow")] if row["status"] != "complete" else []
     lines += [("masked" if width < len(MASKED) else MASKED, "yellow")] if row["gradients"].startswith("masked") else []
-    return Text("\n").join(Text(line, style) for line, style in lines)
+    return Text("\n").join(Text(" " * INDENT * below + line, style) for line, style in lines)
 
 
 def number(row: dict[str, Any], name: str, best: float) -> Text:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_pix.errors import UserError
+from robustbench_pix.leaderboard.csv_speed import quickly_parsed
 from robustbench_pix.results.columns import LATER, Column, names
 from robustbench_pix.results.frames import typed
 
@@ -22,7 +23,7 @@ def to_csv_text(frame: pd.DataFrame, columns: tuple[Column, ...]) -> str:
     'a,b\n0.3333333333,\n,\n'
     """
     table = typed(frame, columns)
-    texts = [[_text(value, column) for value in table[column.name]] for column in columns]
+    texts = [_texts(table[column.name], column) for column in columns]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(names(columns))
@@ -35,16 +36,29 @@ def as_published(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFra
 
     A leaderboard built from such measurements is the same whether they were just made or read from a file.
     """
-    return parsed(lines(to_csv_text(frame, columns)), columns, Path("the table"))
+    return read(to_csv_text(frame, columns).encode(), columns, Path("the table"))
 
 
-def lines(text: str) -> list[list[str]]:
+def read(data: bytes, columns: tuple[Column, ...], file: Path) -> pd.DataFrame:
+    """Return the table that the bytes of a CSV file hold.
+
+    Raises:
+        UserError: The file is no CSV file, or has other columns, rows or numbers than it should.
+    """
+    quick = quickly_parsed(data, columns)
+    return parsed(lines(data, file), columns, file) if quick is None else quick
+
+
+def lines(data: bytes, file: Path) -> list[list[str]]:
     """Return the fields of every line; at least one line, the header, perhaps without fields.
 
     Raises:
-        csv.Error: A quotation mark is not closed, or stands in the middle of a field.
+        UserError: The bytes are no text, or a quotation mark is not closed, or more follows where it is.
     """
-    return list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    try:
+        return list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file} cannot be read as a table: {error}. {MEND}") from error
 
 
 def parsed(found: list[list[str]], columns: tuple[Column, ...], file: Path) -> pd.DataFrame:
@@ -66,12 +80,13 @@ def parsed(found: list[list[str]], columns: tuple[Column, ...], file: Path) -> p
     return typed(pd.DataFrame({column.name: _series(values[column.name], column, file) for column in columns}), columns)
 
 
-def _text(value: object, column: Column) -> str:
-    if value is pd.NA or value != value:
-        return ""
+def _texts(values: "pd.Series[Any]", column: Column) -> list[str]:
     if column.kind == "number":
-        return f"{float(str(value)) + 0.0:.10g}"  # + 0.0: no "-0"
-    return " ".join(str(value).split())
+        return ["" if value != value else f"{value + 0.0:.10g}" for value in values.tolist()]  # + 0.0: no "-0"
+    if column.kind == "integer":
+        return ["" if value is pd.NA else str(value) for value in values.tolist()]
+    shown = {value: " ".join(value.split()) for value in values.unique()}
+    return [shown[value] for value in values.tolist()]
 
 
 def _series(texts: Iterable[str], column: Column, file: Path) -> Any:

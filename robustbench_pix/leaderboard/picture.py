@@ -6,13 +6,18 @@ import re
 import pandas as pd
 from rich.console import Console
 
+from robustbench_pix.leaderboard.overview import render_overview
 from robustbench_pix.leaderboard.terminal import render
+from robustbench_pix.results.frames import BLOCK
 
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 
 
 def svg(leaderboard: pd.DataFrame, measurements: pd.DataFrame, width: int = 110) -> str:
-    """Return the leaderboard as SVG, ``width`` characters wide; the same tables give the same text."""
+    """Return the leaderboard as SVG, ``width`` characters wide: the overview, if there is one, then every block.
+
+    The same tables give the same text.
+    """
     # Everything that rich would otherwise guess from the environment is said, or the bytes would depend on it.
     console = Console(
         file=io.StringIO(),
@@ -24,6 +29,8 @@ def svg(leaderboard: pd.DataFrame, measurements: pd.DataFrame, width: int = 110)
         force_jupyter=False,
         legacy_windows=False,
     )
+    if len(leaderboard[BLOCK].drop_duplicates()) > 1:
+        console.print(render_overview(leaderboard, width), "", sep="\n")
     console.print(render(leaderboard, measurements, console_width=width))
     return _local(console.export_svg(title="rbp leaderboard", unique_id="rbp"))
 

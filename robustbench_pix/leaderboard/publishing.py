@@ -1,6 +1,5 @@
 """Publish tables as files that anybody can diff: sorted, merged, and written whole or not at all."""
 
-import csv
 import json
 import os
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, to_csv_text
+from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, read, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.picture import svg
 from robustbench_pix.leaderboard.schema import schema
@@ -89,9 +88,9 @@ def read_published(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     files = folder / "measurements.csv", folder / "leaderboard.csv"
     if not any(file.exists() for file in files):
         return None
-    measurements, leaderboard = _read(files[0]), _read(files[1])
+    measurements, leaderboard = _bytes(files[0]), lines(_bytes(files[1]), files[1])
     columns: tuple[Column, ...] = leaderboard_columns(leaderboard[0])
-    return parsed(measurements, MEASUREMENTS, files[0]), parsed(leaderboard, columns, files[1])
+    return read(measurements, MEASUREMENTS, files[0]), parsed(leaderboard, columns, files[1])
 
 
 def published_board(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -113,7 +112,7 @@ def read_costs(folder: Path) -> pd.DataFrame:
         UserError: The file is no CSV file, or has other columns than it should.
     """
     file = folder / "costs.csv"
-    return parsed(_read(file) if file.exists() else [names(COSTS)], COSTS, file)
+    return read(_bytes(file), COSTS, file) if file.exists() else parsed([names(COSTS)], COSTS, file)
 
 
 def write_provenance(folder: Path, found: Provenance) -> Path:
@@ -142,11 +141,11 @@ def read_provenance(folder: Path) -> Provenance | None:
         raise UserError(f"{file} cannot be read as provenance: {error}. {MEND}") from error
 
 
-def _read(file: Path) -> list[list[str]]:
+def _bytes(file: Path) -> bytes:
     try:
-        return lines(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file} cannot be read as a table: {error}. {MEND}") from error
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read as a table: {error.strerror}. {MEND}") from error
 
 
 def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -10,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix.leaderboard import cells, facts
+from robustbench_pix.leaderboard.curves import Curves, drawn_recipes, evenly, mean_curves, plots
+from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK, typed
 
@@ -57,10 +58,17 @@ def _block(rows: pd.DataFrame, measured: pd.DataFrame, width: int) -> list[Rende
     first = rows.iloc[0]
     of_attacks = [name for name in rows.columns if name.startswith((ROBUSTNESS_PREFIX, DISTANCE_PREFIX))]
     attacks = [name for name in of_attacks if rows[name].notna().any()]
+    order = beside_claims(dict(zip(rows["recipe"], rows["controls"], strict=True)))
+    rows = (
+        rows.set_index("recipe", drop=False).loc[[recipe for recipe, _ in order]].assign(below=[it for _, it in order])
+    )
+    curves = mean_curves(rows, measured)
     layout = _layout(rows, len(attacks), width)
     parts: list[RenderableType] = [Text(f"{first['task']} : {first['images']}", style="bold"), ""]
     for start in range(0, max(len(attacks), 1), layout.attacks):
-        parts += [_table(rows, measured, attacks[start : start + layout.attacks], layout, numbers=start == 0), ""]
+        parts += [_table(rows, curves, attacks[start : start + layout.attacks], layout, numbers=start == 0), ""]
+    named = [name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks]
+    parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), named, _ends(measured), width)
     for recipe, status, reason in facts.stopped(rows):
         parts.append(Text.assemble((recipe, "bold"), ": ", (status, "yellow"), f" - {reason}"))
     for recipes, remark in facts.remarks(rows):
@@ -72,8 +80,9 @@ def _block(rows: pd.DataFrame, measured: pd.DataFrame, width: int) -> list[Rende
 
 def _layout(rows: pd.DataFrame, attacks: int, width: int) -> Layout:
     """Return the roomiest layout in which all attacks stand side by side; else the narrowest, over several tables."""
-    names = max(len("recipe"), int(rows["recipe"].str.len().max()))
-    long = max(names, *(len(f"control of {of}") for of in rows["controls"] if of)) if rows["controls"].any() else names
+    names = max(len("recipe"), *(rows["recipe"].str.len() + cells.INDENT * rows["below"]))
+    alone = rows[(rows["controls"] != "") & ~rows["below"]]
+    long = max(names, *(len(f"control of {of}") for of in alone["controls"])) if len(alone) else names
     tight = min(names, TIGHT_RECIPE)
     fixed = RANK_WIDTH + 1 + sum(NUMBER_WIDTHS.values())
     for curve, gap, recipe in ((10, 3, long), (10, 2, long), (10, 1, long), (10, 1, tight), (8, 1, tight)):
@@ -83,7 +92,7 @@ def _layout(rows: pd.DataFrame, attacks: int, width: int) -> Layout:
     return Layout(curve, gap, recipe, max(fitting, 1))
 
 
-def _table(rows: pd.DataFrame, measured: pd.DataFrame, attacks: list[str], layout: Layout, *, numbers: bool) -> Table:
+def _table(rows: pd.DataFrame, curves: Curves, attacks: list[str], layout: Layout, *, numbers: bool) -> Table:
     """Return one table: rank, recipe, the three numbers (in the first table of a block), and some attacks."""
     # Gaps are part of the right-justified columns: the padding of outer columns differs between versions of rich.
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, border_style="dim")
@@ -100,19 +109,24 @@ def _table(rows: pd.DataFrame, measured: pd.DataFrame, attacks: list[str], layou
     for line in rows.to_dict("records"):
         row = {str(name): value for name, value in line.items()}
         numbers_of = [cells.number(row, name, best[name]) for name in shown]
-        attacked = [cells.attack(row, name, best[name], _accuracies(row, name, measured, layout)) for name in attacks]
+        attacked = [cells.attack(row, name, best[name], _accuracies(row, name, curves, layout)) for name in attacks]
         rank = "" if pd.isna(row["rank"]) else str(row["rank"])
         table.add_row(rank, cells.recipe(row, layout.recipe), *numbers_of, *attacked)
     return table
 
 
-def _accuracies(row: dict[str, Any], column: str, measured: pd.DataFrame, layout: Layout) -> list[float]:
+def _accuracies(row: dict[str, Any], column: str, curves: Curves, layout: Layout) -> list[float]:
     """Return the accuracy at evenly spaced strengths, mean over the seeds of the row."""
-    seeds = [int(seed) for seed in row["seed_list"].split(",") if seed]
-    attack = column.removeprefix(ROBUSTNESS_PREFIX)
-    chosen = measured[(measured["recipe"] == row["recipe"]) & (measured["attack"] == attack)]
-    chosen = chosen[chosen["seed"].isin(seeds)] if seeds else chosen
-    means = chosen.groupby("strength")["accuracy"].mean()
-    if means.empty:
-        return []
-    return list(np.interp(np.linspace(0, means.index[-1], layout.curve), means.index, means))
+    curve = curves.get((row["recipe"], column.removeprefix(ROBUSTNESS_PREFIX)))
+    return [] if curve is None else evenly(curve, layout.curve)
+
+
+def _ends(measured: pd.DataFrame) -> dict[str, str]:
+    """Return what a strength means and the largest, for each attack."""
+    strongest = measured.dropna(subset="strength").groupby("attack")[["strength_kind", "strength"]].max()
+    return {
+        str(attack): f"{kind} {strength:.3g}"
+        for attack, kind, strength in zip(
+            strongest.index, strongest["strength_kind"], strongest["strength"], strict=True
+        )
+    }

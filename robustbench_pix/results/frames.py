@@ -60,5 +60,7 @@ def typed(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame:
 
 def _of_kind(values: Any, column: Column) -> Any:
     if column.kind == "text":
+        if str(values.dtype) == "str" and not values.hasnans:
+            return values
         return values.astype(object).where(values.notna(), "").astype(str)
     return values.astype("Int64") if column.kind == "integer" else values.where(values.notna(), np.nan).astype(float)

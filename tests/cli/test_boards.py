@@ -105,6 +105,13 @@ def test_filters(workspace, run, rbp):
         "There is no suite on this board named 'nois'. Did you mean noise?"
         in rbp("leaderboard", "--suite", "nois").refusal
     )
+    overview = rbp("leaderboard").out
+    assert overview.count("overview of the suite") == 2
+    assert "accuracy  a unregularized" not in overview
+    assert overview.endswith(": rbp leaderboard --on tiny\n")
+    detail = rbp("leaderboard", "--on", "tiny").out  # under both suites
+    assert "overview" not in detail
+    assert detail.count("accuracy  a unregularized") == 2
     said = rbp("leaderboard", "--on", "tiny:digit").refusal
     assert "There is no combination on this board named 'tiny:digit'. Did you mean tiny:digits?" in said
 

@@ -79,8 +79,8 @@ def test_colour_only_repeats_what_text_says():
     plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
     assert "\n".join(line.rstrip() for line in plain.splitlines()) + "\n" == shown(board, measured, 100)
     codes = {code for group in re.findall(r"\x1b\[([0-9;]*)m", coloured) for code in group.split(";")}
-    bold, dim, red, green, yellow = "1", "2", "31", "32", "33"
-    assert codes <= {"0", bold, dim, red, green, yellow}  # no black, no white, no background
+    bold, dim, red, green, yellow, magenta, cyan = "1", "2", "31", "32", "33", "35", "36"
+    assert codes <= {"0", bold, dim, red, green, yellow, magenta, cyan}  # no black, no white, no background
 
 
 def test_gaps_have_reasons():
@@ -105,3 +105,22 @@ def test_names_are_not_markup():
     board = build_leaderboard(measured, rows(recipes=("unregularized", "[red]", "[/]"), attacks=("[bold]",)))
     text = shown(board, measured, 100)
     assert all(name in text for name in ("[red]", "[/]", "[bold]"))
+
+
+def test_controls_stand_below_the_recipe_that_they_control():
+    measured, board = tables()
+    lines = shown(board, measured, 100).splitlines()
+    table = lines[: next(place for place, line in enumerate(lines) if line.startswith("accuracy"))]
+    named = [line[3:17].rstrip() for line in table if re.match(r"[ \d]\d ", line) or "neural" in line]
+    assert named == ["thresholded", " decorrelated", " shuffled", " statistics", "pixel", "unregularized", "neural"]
+
+
+def test_curves_are_told_by_letters_and_attacks_by_titles():
+    measured, board = tables()
+    text = shown(board, measured, 100)
+    assert "accuracy  a unregularized  b thresholded  c decorrelated  d shuffled  e statistics\n" in text
+    drawn = text[text.index("accuracy  a") :]
+    assert all(attack in drawn for attack in ATTACKS)
+    assert drawn.count("sigma 0.5") == 2  # gaussian and uniform
+    assert drawn.count("linf 0.5") == drawn.count("l2 0.5") == drawn.count("probability 0.5") == 1
+    assert "accuracy  a" not in shown(board, measured.iloc[:0], 100)

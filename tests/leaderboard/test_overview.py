@@ -1,0 +1,122 @@
+import io
+import re
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from robustbench_pix.leaderboard.overview import render_overview
+from robustbench_pix.results.aggregation import build_leaderboard
+from tests.tables import block, measurements, rows
+
+COMBINATIONS = [block("digits", "digits"), block("mnist", "natural", size="small"), block("cifar10", "cifar10")]
+
+
+def made(blocks=COMBINATIONS, **options):
+    measured = [measurements(of, key=place, **options) for place, of in enumerate(blocks)]
+    return build_leaderboard(pd.concat(measured), pd.concat([rows(of, **options) for of in blocks]))
+
+
+def shown(board, width=100, **options):
+    console = Console(file=io.StringIO(), width=width, **options)
+    console.print(render_overview(board, width))
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def cells_of(text, recipe):
+    """Return the marked scores of a recipe, over all tables."""
+    lines = [line.split() for line in text.split("score:")[0].splitlines()]
+    return [cell for line in lines if line[:1] == [recipe] for cell in line[1:]]
+
+
+def scores(board, recipe):
+    return board.loc[board["recipe"] == recipe, "score"].tolist()
+
+
+def digits(cell):
+    return float(re.sub(r"[^\d.]", "", cell))
+
+
+@pytest.mark.parametrize("width", [40, 48, 80, 100, 160])
+def test_every_score_and_the_mean_are_there_at_every_width(width):
+    board = made()
+    text = shown(board, width)
+    assert max(map(len, text.splitlines())) <= width
+    for recipe in ("unregularized", "pixel", "thresholded", "decorrelated", "shuffled", "statistics"):
+        expected = scores(board, recipe)
+        expected.append(sum(expected) / 3)
+        assert [digits(cell) for cell in cells_of(text, recipe)] == pytest.approx(expected, abs=5.1e-4)
+    assert cells_of(text, "neural") == ["–"] * 3
+
+
+def test_marks_say_what_the_intervals_say():
+    board = made()
+    text = shown(board)
+    for recipe in ("pixel", "thresholded", "shuffled", "statistics"):
+        of = board[board["recipe"] == recipe]
+        signs = ["+" if low > 0 else "-" if high < 0 else "" for low, high in of[["gain_low", "gain_high"]].values]
+        assert [re.sub(r"[\d.*]", "", cell) for cell in cells_of(text, recipe)] == [*signs, ""]
+    worse = board.assign(gain_low=-0.3, gain_high=-0.1)
+    assert [cell[-1] for cell in cells_of(shown(worse), "pixel")[:3]] == ["-"] * 3
+    best = [max(scores(board, recipe)[place] for recipe in set(board["recipe"]) - {"neural"}) for place in range(3)]
+    starred = [float(text) for text in re.findall(r"\*(\.\d+)", text)]
+    assert starred[:3] == pytest.approx(best, abs=5.1e-4)
+    assert len(starred) == 4
+
+
+def test_controls_are_indented_below_their_claim_and_claims_ordered_by_their_lead():
+    text = shown(made())
+    order = [line[:14].rstrip() for line in text.split("─\n")[1].split("score:")[0].split("\n") if line]
+    names = [name for name in order if name.strip() not in ("decorrelated", "statistics")]
+    assert names == ["thresholded", "  shuffled", "pixel", "unregularized", "neural"]
+    assert "indented: control of the recipe above" in text
+    assert "indented" not in shown(made(recipes=("unregularized", "pixel")))
+
+
+def test_a_mean_needs_all_combinations_and_a_gap_is_blank():
+    board = made()
+    board = board[(board["recipe"] != "pixel") | (board["task"] != "mnist")]
+    text = shown(board)
+    assert [digits(cell) for cell in cells_of(text, "pixel")] == pytest.approx(scores(board, "pixel"), abs=5.1e-4)
+    assert len(cells_of(text, "thresholded")) == 4
+    assert "mean\n" not in shown(made(COMBINATIONS[:1]))
+
+
+def test_doubts_and_failures_show():
+    board = made()
+    assert "!" not in shown(board)
+    place = board.index[board["recipe"] == "pixel"]
+    board.loc[place[0], "gradients"] = "masked in 1 of 3 models: why"
+    board.loc[place[1], "status"] = "incomplete"
+    lost = ["score", "gain_low", "gain_high"]
+    board.loc[place[2], ["status", *lost]] = ["failed", *[float("nan")] * 3]
+    text = shown(board)
+    assert [cell[-1] for cell in cells_of(text, "pixel")[:2]] == ["!", "!"]
+    assert cells_of(text, "pixel")[2:] == ["failed"]
+    assert "! incomplete, or masked gradients" in text
+
+
+def test_headings_tell_blocks_apart():
+    blocks = [block("digits"), block("digits", size="tiny"), block("mnist", "natural", size="small")]
+    heading = shown(made(blocks)).split("─")[0].split()
+    assert [heading.count(word) for word in ("digits", "full", "tiny", "natural", "small")] == [2, 1, 1, 1, 1]
+    suites = shown(made([block(), block(suite="noise", suite_version=3)]))
+    assert "suite blackbox 1, strict protocol" in suites
+    assert "suite noise 3, strict protocol" in suites
+
+
+def test_the_hint_names_a_combination_that_is_there():
+    assert shown(made()).endswith("rbp leaderboard --on digits\n")
+    assert shown(made(COMBINATIONS[1:])).endswith("rbp leaderboard --on mnist:natural\n")
+
+
+def test_colour_only_repeats_what_text_says():
+    board = made()
+    coloured = shown(board, force_terminal=True, color_system="truecolor", no_color=False)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    assert "\n".join(line.rstrip() for line in plain.splitlines()) + "\n" == shown(board)
+    grounds = re.findall(r"\x1b\[([\d;]*48;2[\d;]*)m", coloured)
+    assert len(grounds) == 6 * 4 + 3
+    assert all("38;2;" in codes for codes in grounds)  # the text on a colour has its own, whatever the terminal
+    silent = shown(board, force_terminal=True, color_system="truecolor", no_color=True)
+    assert not re.search(r"\x1b\[[\d;]*[34]8;", silent)
