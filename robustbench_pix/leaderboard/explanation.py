@@ -16,6 +16,9 @@ terminal.
 | [leaderboard.csv](leaderboard.csv) | one recipe, in one combination, under one suite |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
 
+[index.html](index.html) is all of it as one page, to be opened in a browser: tables to sort and filter, curves with
+their bands and the published ones behind them, and where every row comes from. It fetches nothing.
+
 Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
 
 ## What the numbers mean
@@ -45,8 +48,8 @@ Numbers have up to ten significant digits. An empty field means that there is no
 
 ## What repeats
 
-The same command on the same machine and software writes measurements.csv, leaderboard.csv, leaderboard.svg and this
-file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
+The same command on the same machine and software writes measurements.csv, leaderboard.csv, leaderboard.svg,
+index.html and this file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
 `torch` and `device` say where a row comes from. costs.csv never repeats: it holds times of a clock.
 """
 

@@ -54,7 +54,7 @@ def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> str:
         blocks.append({**block, "panels": [_panel(own[own["attack"] == name], styles, published) for name in attacks]})
     counts = {
         "recipes": leaderboard["recipe"].nunique(),
-        "blocks": len(blocks),
+        "tables": len(blocks),
         "attacks": measurements["attack"].nunique(),
         "models": measurements["model_id"].nunique(),
         "measurements": len(measurements),

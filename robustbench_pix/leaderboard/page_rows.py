@@ -1,6 +1,7 @@
-"""The rows of the page's tables as the template takes them: cells with the numbers that they sort by, and provenance."""
+"""The rows of the page's tables as the template takes them: cells, what they sort by, and provenance."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -59,7 +60,8 @@ def page_rows(rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackCo
     by_recipe = dict(iter(measured.groupby("recipe", sort=False)))
     widest = _reach_of_gains(rows)
     told = []
-    for row in rows.to_dict("records"):
+    records = _records(rows)
+    for row in records:
         own = by_recipe.get(row["recipe"], measured.iloc[:0])
         told.append(
             {
@@ -68,7 +70,7 @@ def page_rows(rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackCo
                 "whisker": _whisker(row, widest),
                 "attacks": [_attack(row, of, marks[of.column], flags) for of in columns],
                 "masked": row["gradients"].startswith("masked"),
-                "tested_by": [_control(other) for other in rows[rows["controls"] == row["recipe"]].to_dict("records")],
+                "tested_by": [_control(other) for other in records if other["controls"] == row["recipe"]],
                 "gain_words": _gain_words(row),
                 "command": command(row),
                 "models": _models(own),
@@ -77,6 +79,10 @@ def page_rows(rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackCo
             }
         )
     return told
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 _FACTS = ("recipe_hash", "task_hash", "suite_hash", "version", "torch", "device")
@@ -115,7 +121,7 @@ def _number(row: dict[str, Any], name: str, best_value: float) -> Cell:
     return Cell(share(value, signed=signed), half, _sortable(value), share(value) == share(best_value), "")
 
 
-def _attack(row: dict[str, Any], of: AttackColumn, best_value: float, flags: dict[tuple[str, str], str]) -> Cell:
+def _attack(row: dict[str, Any], of: AttackColumn, best_value: float, flags: Mapping[Any, str]) -> Cell:
     value = row[of.column]
     if pd.isna(value):
         return Cell(ABSENT, "", "", False, "")

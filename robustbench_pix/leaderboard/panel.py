@@ -1,4 +1,4 @@
-"""The geometry of one small chart, in the units of its view box of 400 x 220: curves, bands, ticks, and names that do not overlap."""
+"""The geometry of one small chart, in the units of its view box of 400 x 220; names do not overlap."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -11,6 +11,7 @@ import pandas as pd
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
+from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.picture import svg
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
@@ -25,12 +26,14 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     columns = leaderboard_columns(leaderboard.columns)
     measurements = _sorted(measurements, [*KEY, "seed", "attack", "strength"])
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
+    # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
+    rounded = as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
-        # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
-        "leaderboard.svg": svg(as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)),
+        "leaderboard.svg": svg(*rounded),
+        "index.html": page(*rounded),
         "README.md": readme({"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS}),
     }
     return [_write(folder / name, text) for name, text in texts.items()]

@@ -11,7 +11,7 @@ from robustbench_pix.results.frames import leaderboard_columns
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, costs, measurements, rows, tables
 
 ALL = (*ATTACKS, DISTANCE_ONLY)
-FILES = ["measurements.csv", "leaderboard.csv", "costs.csv", "leaderboard.svg", "README.md"]
+FILES = ["measurements.csv", "leaderboard.csv", "costs.csv", "leaderboard.svg", "index.html", "README.md"]
 
 
 @pytest.fixture
