@@ -49,8 +49,9 @@ Numbers have up to ten significant digits. An empty field means that there is no
 ## What repeats
 
 The same command on the same machine and software writes measurements.csv, leaderboard.csv, leaderboard.svg,
-index.html and this file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to rounding; `version`,
-`torch` and `device` say where a row comes from. costs.csv never repeats: it holds times of a clock.
+index.html and this file again, byte for byte. Across devices, what was planned agrees exactly and numbers agree to
+rounding; `version`, `torch` and `device` say where a row comes from. costs.csv never repeats: it holds times of a
+clock.
 """
 
 
