@@ -11,7 +11,7 @@ from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
-from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published
+from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published, read_queries
 from robustbench_pix.leaderboard.query_table import render_queries
 from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.aggregation import build_leaderboard
@@ -19,6 +19,7 @@ from robustbench_pix.results.board import board, costs
 from robustbench_pix.results.columns import MEASUREMENTS, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
+from robustbench_pix.results.queries import FACTS as QUERY_FACTS
 from robustbench_pix.results.queries import QUERIES, query_table
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
@@ -137,16 +138,18 @@ def publish_runs(workspace: Workspace) -> list[Path]:
     if not rows:
         raise UserError(f"There are no runs in {workspace.runs} to publish; begin with rbp run.")
     measurements, lines = board(rows, store)
-    spent = costs(rows, store)
+    spent, queries = costs(rows, store), query_table(rows, store)
     earlier = read_published(workspace.published)
     if earlier is not None:
         refuse_other_protocols(earlier[0], measurements, workspace.published)
         lines = merge(asked_rows(earlier[1], earlier[0]), typed(lines, ROWS))
         measurements = merge(earlier[0], measurements)
+        queries = merge(read_queries(workspace.published), queries, on=QUERY_FACTS)
         spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)
-    return publish(workspace.published, measurements=measurements, leaderboard=leaderboard, costs=spent)
+    tables = {"measurements": measurements, "leaderboard": leaderboard, "costs": spent, "queries": queries}
+    return publish(workspace.published, **tables)
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:

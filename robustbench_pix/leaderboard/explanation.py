@@ -15,6 +15,7 @@ terminal.
 | [measurements.csv](measurements.csv) | one trained model under one attack at one strength |
 | [leaderboard.csv](leaderboard.csv) | one recipe, in one combination, under one suite |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
+| queries.csv | one recipe under one decision or score attack within one strength; only where one was run |
 
 [index.html](index.html) is all of it as one page, to be opened in a browser: tables to sort and filter, curves with
 their bands and the published ones behind them, and where every row comes from. It fetches nothing.

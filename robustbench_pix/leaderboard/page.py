@@ -15,7 +15,9 @@ from robustbench_pix.leaderboard.line_styles import LineStyle, line_styles
 from robustbench_pix.leaderboard.page_rows import attack_columns, page_rows
 from robustbench_pix.leaderboard.panel import Panel, Points, panel
 from robustbench_pix.leaderboard.published_curves import published_curves
-from robustbench_pix.results.frames import BLOCK
+from robustbench_pix.leaderboard.query_charts import query_charts
+from robustbench_pix.results.frames import BLOCK, typed
+from robustbench_pix.results.queries import FACTS, QUERIES
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -29,8 +31,11 @@ SIGHTS = {
 """What an attacker of each access sees, in words, from least to most."""
 
 
-def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> str:
-    """Return the page of a published leaderboard and its measurements; the same tables give the same text."""
+def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame, queries: pd.DataFrame | None = None) -> str:
+    """Return the page of a published leaderboard, of its measurements, and of success against queries where known.
+
+    The same tables give the same text.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only publishing needs it
 
     environment = Environment(
@@ -46,12 +51,18 @@ def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> str:
     published = published_curves()
     of_block = dict(iter(measurements.groupby(BLOCK, sort=False)))
     curves_of = dict(iter(drawn.groupby(BLOCK, sort=False)))
+    queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
+    shared = list(FACTS[:-1])
+    queries_of = dict(iter(queries.groupby(shared, sort=False)))
     blocks = []
     for key, rows in leaderboard.groupby(BLOCK, sort=False):
         block = _block(rows, of_block.get(key, measurements.iloc[:0]))
         own = curves_of.get(key, drawn.iloc[:0])
         attacks = [column.attack for column in block["columns"] if not column.distance]
-        blocks.append({**block, "panels": [_panel(own[own["attack"] == name], styles, published) for name in attacks]})
+        access = {column.attack: column.access for column in block["columns"]}
+        asked = queries_of.get(tuple(block[name] for name in shared), queries.iloc[:0])
+        panels = [_panel(own[own["attack"] == name], styles, published) for name in attacks]
+        blocks.append({**block, "panels": panels, "queries": query_charts(asked, styles, access)})
     counts = {
         "recipes": leaderboard["recipe"].nunique(),
         "tables": len(blocks),

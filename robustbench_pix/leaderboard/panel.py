@@ -43,6 +43,7 @@ class Panel(NamedTuple):
     """A drawn chart; ticks are (position, text)."""
 
     title: str
+    measure: str
     access: str
     axis: str
     x_ticks: list[tuple[float, str]]
@@ -52,7 +53,14 @@ class Panel(NamedTuple):
 
 
 def panel(
-    title: str, access: str, axis: str, lines: Iterable[Points], *, logarithmic: bool = False, caption: str = ""
+    title: str,
+    access: str,
+    axis: str,
+    lines: Iterable[Points],
+    *,
+    measure: str = "Accuracy",
+    logarithmic: bool = False,
+    caption: str = "",
 ) -> Panel:
     """Lay out a chart; names are spread over those lines only that are drawn at first."""
     lines = list(lines)
@@ -63,6 +71,7 @@ def panel(
     labels = dict(zip(drawn, spread([ends[place] for place in drawn]), strict=True))
     return Panel(
         title,
+        measure,
         access,
         axis,
         [(round(across(value), 1), tick(value)) for value in _ticks(first, last, logarithmic)],

@@ -14,11 +14,21 @@ from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.picture import svg
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, Column, names
-from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
+from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns, typed
+from robustbench_pix.results.queries import FACTS, QUERIES
 
 
-def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame) -> list[Path]:
-    """Write the three tables, already merged, with their picture and their README, and return the files.
+def publish(
+    folder: Path,
+    *,
+    measurements: pd.DataFrame,
+    leaderboard: pd.DataFrame,
+    costs: pd.DataFrame,
+    queries: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write the tables, already merged, with their picture, their page and their README, and return the files.
+
+    queries.csv is written where a decision or score attack was run.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -28,14 +38,19 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
     # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
     rounded = as_published(leaderboard, columns), as_published(measurements, MEASUREMENTS)
+    asked = typed(pd.DataFrame() if queries is None else queries, QUERIES)
+    asked = as_published(_sorted(asked, [*FACTS, "attack", "strength"]), QUERIES)
+    tables = {"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS, "queries.csv": QUERIES}
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         "leaderboard.svg": svg(*rounded),
-        "index.html": page(*rounded),
-        "README.md": readme({"measurements.csv": MEASUREMENTS, "leaderboard.csv": columns, "costs.csv": COSTS}),
+        "index.html": page(*rounded, asked),
+        "README.md": readme(tables),
     }
+    if len(asked):
+        texts["queries.csv"] = to_csv_text(asked, QUERIES)
     return [_write(folder / name, text) for name, text in texts.items()]
 
 
@@ -72,6 +87,16 @@ def read_costs(folder: Path) -> pd.DataFrame:
     """
     file = folder / "costs.csv"
     return parsed(_read(file) if file.exists() else [names(COSTS)], COSTS, file)
+
+
+def read_queries(folder: Path) -> pd.DataFrame:
+    """Return the published success against queries; no rows where none is published.
+
+    Raises:
+        UserError: The file is no CSV file, or has other columns than it should.
+    """
+    file = folder / "queries.csv"
+    return parsed(_read(file) if file.exists() else [names(QUERIES)], QUERIES, file)
 
 
 def _read(file: Path) -> list[list[str]]:

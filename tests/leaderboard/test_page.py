@@ -7,7 +7,9 @@ import pytest
 
 from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.page_rows import command
+from robustbench_pix.leaderboard.panel import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.queries import FACTS
 from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, block, measurements, rows, tables
 
 VOID = {"meta", "link", "input", "br"}
@@ -150,6 +152,27 @@ def test_a_large_board_stays_small():
     measured["model_id"] = [f"{number:016x}" for number in np.arange(len(measured)) // 120]
     board = build_leaderboard(measured, rows(recipes=recipes, attacks=attacks, seeds=(0, 1)))
     assert len(page(board, measured).encode()) < 400_000
+
+
+def asked(recipe, strength, **rates):
+    fields = {name: value for name, value in block().items() if name in FACTS}
+    fields |= {"recipe": recipe, "attack": "boundary", "strength_kind": "l2", "strength": strength}
+    return fields | {f"success_at_{count.removeprefix('at_')}": rate for count, rate in rates.items()}
+
+
+def test_success_against_queries_is_drawn_at_the_middle_strength():
+    measured, board = tables()
+    lines = [asked("pixel", strength, at_10=0.0, at_100=strength, at_1000=1.0) for strength in (0.25, 0.5, 0.75)]
+    elsewhere = asked("pixel", 0.5, at_10=1.0) | {"task": "mnist"}
+    text = page(board, measured, pd.DataFrame([*lines, asked("neural", 0.5, at_10=1.0), elsewhere]))
+    charts = text[text.index("Success of the attacker against queries") :]
+    figure = charts[: charts.index("</figure>")]
+    assert "Success is an adversarial within l2 0.5." in figure
+    assert f'd="M{LEFT},{BOTTOM}L{(LEFT + RIGHT) / 2:g},{(TOP + BOTTOM) / 2:g}L{RIGHT},{TOP}"' in figure
+    assert figure.count('<g class="line') == 1
+    assert re.findall(r'y="205" text-anchor="middle">([^<]*)<', figure) == ["10", "100", "1,000"]
+    assert charts.count("<figure") == 1
+    assert "against queries" not in page(board, measured)
 
 
 def test_an_empty_board_is_a_page():
