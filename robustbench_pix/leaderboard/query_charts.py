@@ -11,9 +11,12 @@ from robustbench_pix.leaderboard.panel import Panel, Points, panel
 
 
 def query_charts(queries: pd.DataFrame, styles: Mapping[str, LineStyle], access: Mapping[str, str]) -> list[Panel]:
-    """Return the charts of a block; ``queries`` has its lines of ``QUERIES``, ``access`` what each attack sees."""
+    """Return the charts of a block; ``queries`` has its lines, ``access`` the attacks and what they see."""
     charts = []
-    for attack, lines in queries.groupby("attack", sort=False):
+    for attack, sees in access.items():
+        lines = queries[queries["attack"] == attack]
+        if lines.empty:
+            continue
         strengths = sorted(lines["strength"].unique())
         strength = strengths[(len(strengths) - 1) // 2]
         lines = lines[lines["strength"] == strength]
@@ -23,11 +26,8 @@ def query_charts(queries: pd.DataFrame, styles: Mapping[str, LineStyle], access:
             kind = lines.iloc[0]["strength_kind"]
             caption = f"Success is an adversarial within {kind} {strength:.3g}."
             charts.append(
-                panel(
-                    str(attack), access[str(attack)], "queries", drawn,
-                    measure="Success rate", logarithmic=True, caption=caption,
-                )
-            )  # fmt: skip
+                panel(attack, sees, "queries", drawn, measure="Success rate", logarithmic=True, caption=caption)
+            )
     return charts
 
 

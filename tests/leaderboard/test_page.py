@@ -73,16 +73,34 @@ def test_names_are_not_markup():
 
 
 def test_the_best_of_a_column_is_marked_in_words_too():
-    measured, board = tables(attacks=("gaussian",))
+    measured, board = tables()
     text = page(board, measured)
-    best = board.loc[board["score"].idxmax(), "score"]
-    marked = f'<span class="number best">.{round(1000 * best)}<span class="unseen"> best of its column</span>'
-    assert marked in text
+    for name in ("clean_accuracy", "score", "gain", "robustness_uniform"):
+        best = f"{board[name].max():+.3f}" if name == "gain" else f"{board[name].max():.3f}"
+        marked = f'best">{best.replace("0.", ".", 1)}<span class="unseen"> best of its column</span>'
+        assert marked in text, name
+
+
+def test_a_drawn_gain_shows_whether_its_interval_excludes_0():
+    measured, board = tables()
+    harmful = board["recipe"] == "decorrelated"
+    board.loc[harmful, ["gain", "gain_low", "gain_high"]] = [-0.07, -0.08, -0.06]
+    text = page(board, measured)
+    gains = board[board["gain"].notna()]
+    widest = gains[["gain_low", "gain_high"]].abs().max(axis=None)
+    drawn = re.findall(r'<path class="(\w+)" d="M(\S+),0H(\S+)"/><circle class="(\w+)" cx="(\S+)"', text)
+    signs = np.sign(gains["gain_low"]) + np.sign(gains["gain_high"])
+    told = signs.map({2.0: "better", -2.0: "worse", 0.0: "untold"})
+    assert [line[0] for line in drawn] == [line[3] for line in drawn] == told.to_list()
+    assert {"better", "worse", "untold"} <= set(told)
+    places = np.array([[float(line[place]) for place in (1, 2, 4)] for line in drawn])
+    assert places == pytest.approx(gains[["gain_low", "gain_high", "gain"]].to_numpy() / widest * 44, abs=0.06)
 
 
 def test_gains_have_intervals_and_say_what_their_controls_gain():
     measured, board = tables(seeds=tuple(range(7)))
     words = " ".join(Checked(page(board, measured)).words)
+    assert words.count("Gains of its controls:") == 1
     claim, control = (board.set_index("recipe").loc[name] for name in ("thresholded", "shuffled"))
 
     def said(row):
