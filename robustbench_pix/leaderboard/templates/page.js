@@ -148,6 +148,7 @@
       name.addEventListener("click", () => {
         more.hidden = !more.hidden;
         name.setAttribute("aria-expanded", String(!more.hidden));
+        body.classList.toggle("unfolded", !more.hidden);
       });
       const light = (on) => {
         section.classList.toggle("lit-one", on && Boolean(drawn.get(recipe)));
