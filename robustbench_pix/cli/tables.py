@@ -18,6 +18,7 @@ from robustbench_pix.leaderboard.publishing import (
     read_costs,
     read_provenance,
     read_published,
+    read_queries,
     write_provenance,
 )
 from robustbench_pix.leaderboard.query_table import render_queries
@@ -28,6 +29,7 @@ from robustbench_pix.results.columns import MEASUREMENTS, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
 from robustbench_pix.results.provenance import empty, merged, provenance
+from robustbench_pix.results.queries import FACTS as QUERY_FACTS
 from robustbench_pix.results.queries import QUERIES, query_table
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
@@ -150,7 +152,7 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
     if not rows:
         raise UserError(f"There are no runs in {workspace.runs} to publish; begin with rbp run.")
     measurements, lines = board(rows, store)
-    spent = costs(rows, store)
+    spent, queries = costs(rows, store), query_table(rows, store)
     origins = provenance(rows, store, workspace)
     earlier = read_published(workspace.published)
     if earlier is not None:
@@ -159,10 +161,12 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
         lines = merge(asked_rows(earlier[1], earlier[0]), typed(lines, ROWS))
         measurements = merge(earlier[0], measurements)
         origins = merged(theirs, origins)
+        queries = merge(read_queries(workspace.published), queries, on=QUERY_FACTS)
         spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)
-    files = publish(workspace.published, measurements=measurements, leaderboard=leaderboard, costs=spent)
+    tables = {"measurements": measurements, "leaderboard": leaderboard, "costs": spent, "queries": queries}
+    files = publish(workspace.published, **tables)
     files.append(write_provenance(workspace.published, merged(empty(), origins)))
     if examples or (workspace.published / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import write_examples

@@ -18,7 +18,11 @@ terminal.
 | [comparisons.csv](comparisons.csv) | one recipe beside one reference |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
 | [recipe-costs.csv](recipe-costs.csv) | one recipe, in one combination, and how long one model of it took |
+| queries.csv | one recipe under one decision or score attack within one strength; only where one was run |
 | examples.parquet, if it was asked for | one image under one attack on one model, at one strength |
+
+[index.html](index.html) is all of it as one page, to be opened in a browser: tables to sort and filter, curves with
+their bands and the published ones behind them, and where every row comes from. It fetches nothing.
 
 [provenance.json](provenance.json) holds everything that the hashes are hashes of (recipes, tasks, attacks and suites as
 they were resolved, digests of the data), what made each row (versions, commit, device, processor), and the command that

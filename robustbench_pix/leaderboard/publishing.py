@@ -11,6 +11,7 @@ import pandas as pd
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import MEND, as_published, lines, parsed, read, to_csv_text
 from robustbench_pix.leaderboard.explanation import readme
+from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.picture import svg
 from robustbench_pix.leaderboard.schema import schema
 from robustbench_pix.results.columns import (
@@ -24,17 +25,27 @@ from robustbench_pix.results.columns import (
     names,
 )
 from robustbench_pix.results.comparisons import build_comparisons
-from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns
+from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns, typed
 from robustbench_pix.results.merging import REPLACED, asked_rows
 from robustbench_pix.results.provenance import Provenance, empty
+from robustbench_pix.results.queries import FACTS, QUERIES
 from robustbench_pix.results.recipe_costs import recipe_costs
 from robustbench_pix.results.robustness import build_robustness
 
 PROVENANCE = "provenance.json"
 
 
-def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame) -> list[Path]:
-    """Write the tables, already merged, with comparisons, picture, README and schema, and return the files.
+def publish(
+    folder: Path,
+    *,
+    measurements: pd.DataFrame,
+    leaderboard: pd.DataFrame,
+    costs: pd.DataFrame,
+    queries: pd.DataFrame | None = None,
+) -> list[Path]:
+    """Write the tables, already merged, with comparisons, picture, page, README and schema, and return the files.
+
+    queries.csv is written where a decision or score attack was run.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -42,8 +53,12 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
     columns = leaderboard_columns(leaderboard.columns)
     measurements = _sorted(measurements, [*KEY, "seed", "attack", "strength"])
     leaderboard = _sorted(leaderboard.assign(loss=-leaderboard["score"]), [*BLOCK, "rank", "loss", "recipe"])
+    # Drawn and derived from what the files hold, so that it is the same whether they were just computed or read.
     rounded = as_published(measurements, MEASUREMENTS)
+    ranked = as_published(leaderboard, columns)
     asked = asked_rows(leaderboard, rounded)
+    against_queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
+    against_queries = as_published(_sorted(against_queries, [*FACTS, "attack", "strength"]), QUERIES)
     tables = {
         "measurements.csv": MEASUREMENTS,
         "leaderboard.csv": columns,
@@ -51,6 +66,7 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
         "comparisons.csv": COMPARISONS,
         "costs.csv": COSTS,
         "recipe-costs.csv": RECIPE_COSTS,
+        "queries.csv": QUERIES,
     }
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
@@ -59,11 +75,13 @@ def publish(folder: Path, *, measurements: pd.DataFrame, leaderboard: pd.DataFra
         "comparisons.csv": to_csv_text(build_comparisons(rounded, asked), COMPARISONS),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
-        # Drawn from what the files hold, so that it is the same whether the numbers were just computed or read.
-        "leaderboard.svg": svg(as_published(leaderboard, columns), rounded),
+        "leaderboard.svg": svg(ranked, rounded),
+        "index.html": page(ranked, rounded, against_queries),
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
+    if len(against_queries):
+        texts["queries.csv"] = to_csv_text(against_queries, QUERIES)
     return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
 
 
@@ -113,6 +131,16 @@ def read_costs(folder: Path) -> pd.DataFrame:
     """
     file = folder / "costs.csv"
     return read(_bytes(file), COSTS, file) if file.exists() else parsed([names(COSTS)], COSTS, file)
+
+
+def read_queries(folder: Path) -> pd.DataFrame:
+    """Return the published success against queries; no rows where none is published.
+
+    Raises:
+        UserError: The file is no CSV file, or has other columns than it should.
+    """
+    file = folder / "queries.csv"
+    return read(_bytes(file), QUERIES, file) if file.exists() else parsed([names(QUERIES)], QUERIES, file)
 
 
 def write_provenance(folder: Path, found: Provenance) -> Path:

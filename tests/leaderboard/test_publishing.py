@@ -5,15 +5,16 @@ import pytest
 from robustbench_pix.catalogue.workspace import SHIPPED
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
-from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published
+from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published, read_queries
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
-from robustbench_pix.results.frames import leaderboard_columns
+from robustbench_pix.results.frames import leaderboard_columns, typed
+from robustbench_pix.results.queries import QUERIES
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, costs, measurements, rows, tables
 
 ALL = (*ATTACKS, DISTANCE_ONLY)
 TABLES = ["measurements", "leaderboard", "robustness", "comparisons", "costs", "recipe-costs"]
-FILES = [*(f"{table}.csv" for table in TABLES), "leaderboard.svg", "README.md", "schema.json"]
+FILES = [*(f"{table}.csv" for table in TABLES), "leaderboard.svg", "index.html", "README.md", "schema.json"]
 
 
 @pytest.fixture
@@ -58,6 +59,21 @@ def test_a_leaderboard_built_from_published_measurements_is_the_published_one(tm
     read, _ = read_published(tmp_path)
     again = build_leaderboard(read, rows(attacks=ALL))
     publish(tmp_path, measurements=read, leaderboard=again, costs=costs())
+    assert bytes_of(tmp_path) == before
+
+
+def test_queries_are_published_where_there_are_some(tmp_path, published):
+    assert not (published / "queries.csv").exists()
+    assert read_queries(published).empty
+    measured, board = tables()
+    lines = [block() | {"recipe": "pixel", "attack": "boundary", "strength": 0.5, "n": 7, "success_at_10": 1 / 3}]
+    asked = typed(pd.DataFrame(lines), QUERIES)
+    publish(tmp_path, measurements=measured, leaderboard=board, costs=costs(), queries=asked)
+    before = bytes_of(tmp_path)
+    assert b"against queries" in before["index.html"]
+    again = read_queries(tmp_path)
+    pd.testing.assert_frame_equal(again, asked, rtol=1e-9)
+    publish(tmp_path, measurements=measured, leaderboard=board, costs=costs(), queries=again)
     assert bytes_of(tmp_path) == before
 
 
