@@ -37,7 +37,7 @@ def halving_strength(strengths: NDArray[np.float64], accuracies: NDArray[np.floa
         strengths: ascending from 0.
         accuracies: at these strengths.
 
-    >>> halving_strength(np.array([0.0, 0.1, 0.3]), np.array([0.8, 0.5, 0.3]))
+    >>> round(halving_strength(np.array([0.0, 0.1, 0.3]), np.array([0.8, 0.5, 0.3])), 6)
     0.2
     """
     half = accuracies[0] / 2
@@ -67,12 +67,9 @@ def _of_attacks(recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _row(areas: NDArray[np.float64], halves: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the numbers of one attack, from robustness and halving strength of each seed."""
-    reached = int(np.isfinite(halves).sum())
-    low, high = student_interval(areas)
-    row = {"seeds": len(areas), "robustness": float(areas.mean()), "low": low, "high": high}
-    row |= {"standard_error": standard_error(areas), "halved_seeds": reached}
-    if reached == len(halves):
-        row["halving"] = float(halves.mean())
-        row["halving_low"], row["halving_high"] = student_interval(halves)
+    """Return the numbers of one attack, from robustness and halving strength (NaN: not reached) of each seed."""
+    row: dict[str, Any] = {"seeds": len(areas), "robustness": float(areas.mean()), "halving": float(halves.mean())}
+    row |= {"standard_error": standard_error(areas), "halved_seeds": int(np.isfinite(halves).sum())}
+    row["low"], row["high"] = student_interval(areas)
+    row["halving_low"], row["halving_high"] = student_interval(halves)
     return row

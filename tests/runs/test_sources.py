@@ -125,7 +125,7 @@ def test_a_run_with_two_sources_attacks_with_the_sign_of_their_mean_logits_gradi
     (workspace / "attacks/suites/tiny.toml").write_text(suite)
     arguments = {"suite": "tiny", "on": "tiny", "recipes": "unregularized", "executor": "inline", "device": "cpu"}
     measurements = rbp.run(workspace=workspace, seeds=1, **arguments)
-    assert (measurements["mean_queries"] == 0).all()
+    assert (measurements.loc[measurements["attack"] != "worst-case", "mean_queries"] == 0).all()
     name = f"attack-{measurements.loc[measurements['attack'] == 'fgsm', 'attack_id'].iloc[0]}"
     spec = json.loads((workspace / "runs" / name / "spec.json").read_text())
     victim, *sources = [rbp.load_model(workspace / "runs" / need) for need in spec["needs"]]
