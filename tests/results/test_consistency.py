@@ -34,7 +34,7 @@ def test_an_attack_that_reports_a_distance_only_has_no_curve():
 
 def test_only_under_paper_an_attack_may_mend_what_was_wrong():
     for protocol, expected in (("paper", set()), ("strict", {"correct"})):
-        table = honest(block(protocol=protocol), recipes=("pixel",), seeds=(0,))
+        table = honest(of=block(protocol=protocol), recipes=("pixel",), seeds=(0,))
         place = int(np.flatnonzero(table["strength"] > 0)[0])
         table.loc[place, "correct"] = int(table.loc[0, "correct"]) + 1
         table.loc[place, "accuracy"] = table.loc[place, "correct"] / table.loc[place, "n"]
