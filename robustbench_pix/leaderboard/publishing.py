@@ -130,7 +130,7 @@ def read_costs(folder: Path) -> pd.DataFrame:
         UserError: The file is no CSV file, or has other columns than it should.
     """
     file = folder / "costs.csv"
-    return read(_bytes(file), COSTS, file) if file.exists() else parsed([names(COSTS)], COSTS, file)
+    return read_table(file, COSTS) if file.exists() else parsed([names(COSTS)], COSTS, file)
 
 
 def read_queries(folder: Path) -> pd.DataFrame:
@@ -140,7 +140,16 @@ def read_queries(folder: Path) -> pd.DataFrame:
         UserError: The file is no CSV file, or has other columns than it should.
     """
     file = folder / "queries.csv"
-    return read(_bytes(file), QUERIES, file) if file.exists() else parsed([names(QUERIES)], QUERIES, file)
+    return read_table(file, QUERIES) if file.exists() else parsed([names(QUERIES)], QUERIES, file)
+
+
+def read_table(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
+    """Return one published table.
+
+    Raises:
+        UserError: The file is no CSV file, or has other columns than it should.
+    """
+    return read(_bytes(file), columns, file)
 
 
 def write_provenance(folder: Path, found: Provenance) -> Path:

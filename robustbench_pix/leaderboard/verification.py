@@ -5,16 +5,18 @@ from pathlib import Path
 import pandas as pd
 
 from robustbench_pix.leaderboard.csv_text import as_published
-from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance
+from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance, read_table
 from robustbench_pix.leaderboard.schema import violations
 from robustbench_pix.results.addresses import wrong_addresses
 from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS
+from robustbench_pix.results.columns import COMPARISONS, COSTS, MEASUREMENTS, ROBUSTNESS
+from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.consistency import inconsistencies
 from robustbench_pix.results.findings import Finding, found
 from robustbench_pix.results.frames import KEY, leaderboard_columns
 from robustbench_pix.results.merging import asked_rows
 from robustbench_pix.results.rederivation import disagreements
+from robustbench_pix.results.robustness import build_robustness
 from robustbench_pix.runs.store import EXAMPLES
 
 
@@ -34,6 +36,7 @@ def verify(folder: Path) -> list[Finding]:
         return findings
     findings = inconsistencies(measurements)
     findings += _leaderboard(measurements, leaderboard)
+    findings += _derived(folder, measurements, leaderboard)
     if (folder / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import contradictions
 
@@ -65,3 +68,18 @@ def _leaderboard(measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[
     derived = build_leaderboard(measurements, asked_rows(leaderboard, measurements))
     derived = as_published(derived.reindex(columns=[column.name for column in columns]), columns)
     return findings + disagreements("leaderboard.csv", leaderboard, derived, columns, KEY)
+
+
+def _derived(folder: Path, measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[Finding]:
+    """Check robustness.csv and comparisons.csv, where they are published: all of both follows from the measurements."""
+    asked = asked_rows(leaderboard, measurements)
+    findings = []
+    for file, columns, build, more in (
+        ("robustness.csv", ROBUSTNESS, build_robustness, ["attack"]),
+        ("comparisons.csv", COMPARISONS, build_comparisons, ["role", "reference"]),
+    ):
+        if (folder / file).exists():
+            derived = as_published(build(measurements, asked), columns)
+            published = read_table(folder / file, columns)
+            findings += disagreements(file, published, derived, columns, [*KEY, *more])
+    return findings

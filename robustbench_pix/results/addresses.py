@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_pix.identity import digest
+from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.findings import Finding, found
 from robustbench_pix.results.frames import KEY
 from robustbench_pix.results.provenance import Provenance
@@ -17,11 +18,11 @@ HASHES = ["attack_id", "attack_hash", "model_id", "recipe_hash", "task_hash", "s
 def wrong_addresses(measurements: pd.DataFrame, provenance: Provenance) -> list[Finding]:
     """Compute every hash again, and return where an entry, a model or an attack is not what its hash says.
 
-    Rows of measurements that the provenance does not explain are found too; rows without an attack_id, which no single
-    attack made, need no explanation.
+    Rows of measurements that the provenance does not explain are found too; the worst case over the attacks, which no
+    single attack made, needs no explanation.
     """
     table = measurements.reset_index(drop=True)
-    cells = table[table["attack_id"] != ""].drop_duplicates([*KEY, "seed", "attack", *HASHES])
+    cells = table[table["attack"] != WORST_CASE].drop_duplicates([*KEY, "seed", "attack", *HASHES])
     explained = {tuple(row[name] for name in KEY): row for row in provenance["rows"]}
     keys = cells[[*KEY, "seed", "attack", "attack_id"]].itertuples(index=False, name=None)
     expected = [_expected(explained.get(key[: len(KEY)]), provenance, *key[len(KEY) :]) for key in keys]

@@ -108,7 +108,7 @@ LEADERBOARD = (
 COMPARISONS = (
     *_BLOCK,
     Column("reference", "text", "The recipe that it is compared with"),
-    Column("kind", "text", "baseline: with unregularized; control: with a control of the recipe"),
+    Column("role", "text", "baseline: with unregularized; control: with a control of the recipe"),
     Column("seeds", "integer", "How many seeds both have"),
     Column("difference", "number", "Score minus that of the reference, mean over these seeds"),
     Column("standard_error", "number", "Of the difference, over seeds"),

@@ -40,9 +40,9 @@ def build_comparisons(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.Data
     built: list[dict[str, Any]] = []
     for block, recipes in blocks(measurements, rows):
         facts, pairs = [], []
-        for recipe, reference, kind in _pairs(recipes):
+        for recipe, reference, role in _pairs(recipes):
             if len(seeds := paired(recipe, reference)):
-                facts.append({"recipe": recipe.name, "reference": reference.name, "kind": kind})
+                facts.append({"recipe": recipe.name, "reference": reference.name, "role": role})
                 pairs.append(seeds)
         for fact, row in zip(facts, compared(pairs), strict=True):
             built.append(dict(zip(BLOCK, block, strict=True)) | fact | row)
@@ -86,7 +86,7 @@ def untestable(seeds: int) -> str:
 
 
 def _pairs(recipes: list[Recipe]) -> Iterator[tuple[Recipe, Recipe, str]]:
-    """Return recipe, reference and kind: first every recipe beside unregularized, then those that have controls."""
+    """Return recipe, reference and role: first every recipe beside unregularized, then those that have controls."""
     baselines = [recipe for recipe in recipes if recipe.name == BASELINE]
     for baseline in baselines:
         yield from ((recipe, baseline, "baseline") for recipe in recipes if recipe is not baseline)

@@ -10,6 +10,7 @@ import pytest
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.leaderboard.publishing import read_published
 from robustbench_pix.leaderboard.verification import verify
+from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.commands import command_of
 from robustbench_pix.results.provenance import empty, merged
 from robustbench_pix.runs import origin
@@ -168,7 +169,8 @@ def test_examples_are_the_outcomes_of_the_runs(made):
     published = pd.read_parquet(made / "leaderboard/examples.parquet")
     by = ["model_id", "attack_id", "strength", "repetition", "index"]
     pd.testing.assert_frame_equal(published, published.sort_values(by, ignore_index=True))
-    assert set(published["attack_id"]) == set(read_published(made / "leaderboard")[0]["attack_id"])
+    measured = read_published(made / "leaderboard")[0]
+    assert set(published["attack_id"]) == set(measured.loc[measured["attack"] != WORST_CASE, "attack_id"])
     for attack_id, found in published.groupby("attack_id"):
         kept = pd.read_parquet(made / f"runs/attack-{attack_id}/examples.parquet")
         kept = kept.sort_values(["strength", "repetition", "index"], ignore_index=True)
@@ -181,7 +183,7 @@ def test_the_schema_accepts_the_tables_and_refuses_spoilt_ones(made):
     schema = json.loads((made / "leaderboard/schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     tables = {}
-    for file in schema["properties"]:
+    for file in filter(lambda file: (made / "leaderboard" / file).exists(), schema["properties"]):
         table = pd.read_csv(made / "leaderboard" / file)
         kinds = {name: field["type"] for name, field in schema["properties"][file]["items"]["properties"].items()}
         tables[file] = [
@@ -189,7 +191,7 @@ def test_the_schema_accepts_the_tables_and_refuses_spoilt_ones(made):
         ]
     validator = jsonschema.Draft202012Validator(schema)
     assert list(validator.iter_errors(tables)) == []
-    assert {file for file in tables if tables[file]} == {"measurements.csv", "leaderboard.csv", "costs.csv"}
+    assert {"measurements.csv", "leaderboard.csv", "costs.csv"} <= {file for file in tables if tables[file]}
     for name, value in {"n": None, "correct": -1, "accuracy": 1.5, "model_id": "x", "seed": "0", "more": 1}.items():
         spoilt = {**tables, "measurements.csv": [tables["measurements.csv"][0] | {name: value}]}
         assert not validator.is_valid(spoilt), name

@@ -85,7 +85,7 @@ def test_measurements_forged_with_all_that_follows_contradict_the_leaderboard(co
     consistent_forgery(measured)
     (copy / "examples.parquet").unlink()
     findings = verify(copy)
-    assert {finding.file for finding in findings} == {"leaderboard.csv"}
+    assert {finding.file for finding in findings} == {"leaderboard.csv", "robustness.csv", "comparisons.csv"}
     assert {"score", "gain", "robustness_gaussian", "retained_gaussian"} <= {finding.column for finding in findings}
     assert any("but the measurements give" in str(finding) for finding in findings)
 
@@ -217,6 +217,14 @@ def test_every_number_of_the_leaderboard_is_derived_again(copy, board, column):
 def test_every_word_of_the_leaderboard_is_derived_again(copy, board, recipe, values, column):
     board.write(board.where(recipe=recipe), **values)
     only(copy, "leaderboard.csv", column)
+
+
+@pytest.mark.parametrize(("file", "column"), [("comparisons.csv", "difference"), ("robustness.csv", "robustness")])
+def test_what_follows_from_the_measurements_is_derived_again(copy, file, column):
+    table = Table(copy / file)
+    place = table.where(recipe="thresholded")[0]
+    table.write([place], **{column: table.number(place, column) + 0.01})
+    only(copy, file, column)
 
 
 def test_a_bad_row_cannot_be_hidden(copy, board):

@@ -28,7 +28,7 @@ def of_scores(scores):
 
 def test_every_recipe_is_beside_unregularized_and_a_claim_beside_its_controls():
     table = build_comparisons(measurements(), rows())
-    pairs = list(table[["recipe", "reference", "kind"]].itertuples(index=False, name=None))
+    pairs = list(table[["recipe", "reference", "role"]].itertuples(index=False, name=None))
     recipes = ("pixel", "thresholded", "decorrelated", "shuffled", "statistics")
     assert pairs == [
         *((recipe, "unregularized", "baseline") for recipe in recipes),
@@ -71,7 +71,7 @@ def test_numbers_are_scipys():
 def test_a_gain_is_the_comparison_with_unregularized():
     measured, asked = measurements(seeds=SEEDS), rows(seeds=SEEDS)
     board = build_leaderboard(measured, asked).set_index("recipe")
-    table = build_comparisons(measured, asked).query("kind == 'baseline'").set_index("recipe")
+    table = build_comparisons(measured, asked).query("role == 'baseline'").set_index("recipe")
     pairs = {"difference": "gain", "low": "gain_low", "high": "gain_high", "p_value": "p_value"}
     for ours, theirs in pairs.items():
         assert table[ours].tolist() == board.loc[table.index, theirs].tolist()
