@@ -15,6 +15,7 @@ from robustbench_pix.leaderboard.overview import render_overview
 from robustbench_pix.leaderboard.publishing import (
     merge,
     publish,
+    read_across,
     read_costs,
     read_provenance,
     read_published,
@@ -23,6 +24,7 @@ from robustbench_pix.leaderboard.publishing import (
 )
 from robustbench_pix.leaderboard.query_table import render_queries
 from robustbench_pix.leaderboard.terminal import render
+from robustbench_pix.results.across import across
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board, costs
 from robustbench_pix.results.columns import MEASUREMENTS, Column
@@ -45,6 +47,7 @@ class Found(NamedTuple):
     origin: str
     leaderboard: pd.DataFrame
     measurements: pd.DataFrame
+    across: pd.DataFrame
 
 
 def boards_of(workspace: Workspace, *, published: bool) -> Found:
@@ -55,11 +58,13 @@ def boards_of(workspace: Workspace, *, published: bool) -> Found:
     """
     rows = [] if published else saved_rows(Store(workspace.runs))
     if rows:
-        return Found(f"From the runs in {workspace.runs}.", *built(rows, Store(workspace.runs)))
+        leaderboard, measurements = built(rows, Store(workspace.runs))
+        over_combinations = across(measurements, asked_rows(leaderboard, measurements))
+        return Found(f"From the runs in {workspace.runs}.", leaderboard, measurements, over_combinations)
     for place in (workspace.published, SHIPPED / "leaderboard"):
         tables = read_published(place)
         if tables is not None:
-            return Found(f"As published in {place}.", tables[1], tables[0])
+            return Found(f"As published in {place}.", tables[1], tables[0], read_across(place))
     raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
 
 
@@ -94,14 +99,24 @@ def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tu
     return leaderboard.reset_index(drop=True), measurements.reset_index(drop=True)
 
 
-def show_board(leaderboard: pd.DataFrame, measurements: pd.DataFrame, style: str, *, detailed: bool = False) -> None:
-    """Write a leaderboard to standard output; a table of several blocks is an overview unless ``detailed``."""
+def show_board(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    style: str,
+    *,
+    detailed: bool = False,
+    over_combinations: pd.DataFrame | None = None,
+) -> None:
+    """Write a leaderboard to standard output; a table of several blocks is an overview unless ``detailed``.
+
+    ``over_combinations`` is shown below an overview, for the suites that are in it.
+    """
     if style == "table":
         console = console_of_output()
         if detailed or len(leaderboard[BLOCK].drop_duplicates()) < 2:
             console.print(render(leaderboard, measurements, console_width=console.width))
         else:
-            console.print(render_overview(leaderboard, console.width))
+            console.print(render_overview(leaderboard, console.width, over_combinations))
     else:
         _write(leaderboard, leaderboard_columns(leaderboard.columns), style)
 

@@ -18,6 +18,7 @@ terminal.
 | [comparisons.csv](comparisons.csv) | one recipe beside one reference |
 | [costs.csv](costs.csv) | one training, attack or check, and how long it took |
 | [recipe-costs.csv](recipe-costs.csv) | one recipe, in one combination, and how long one model of it took |
+| across.csv | one recipe over all its combinations in one suite; only where there are two or more |
 | queries.csv | one recipe under one decision or score attack within one strength; only where one was run |
 | examples.parquet, if it was asked for | one image under one attack on one model, at one strength |
 
@@ -40,6 +41,9 @@ Numbers have up to ten significant digits. An empty field means that there is no
   have every attack enter.
 - **Gain** is the score minus that of `unregularized`, paired by seed: equal seeds share initial weights, batches and
   noise, so most of the chance is in both and cancels.
+- **Over several combinations** of one suite and size, across.csv has the interquartile mean of the scores of all models
+  and the probability that a model of the recipe exceeds one of `unregularized`, with intervals by bootstrap over the
+  seeds within combinations (Agarwal et al. 2021).
 - **Intervals** are 95%. With several seeds they are Student's t over seeds (for a gain, over the paired differences):
   they say what another seed may bring, for this network and this task. With one seed there is only Wilson's interval
   of the clean accuracy: it says what other test images may bring, and nothing about another seed.

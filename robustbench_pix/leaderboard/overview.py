@@ -42,18 +42,21 @@ class _Column(NamedTuple):
         return pd.Series({recipe: row["score"] for recipe, row in self.rows.items()}, dtype=float)
 
 
-def render_overview(leaderboard: pd.DataFrame, width: int) -> Group:
+def render_overview(leaderboard: pd.DataFrame, width: int, across: pd.DataFrame | None = None) -> Group:
     """Return one table a suite for ``rich.print``, then what the marks mean and how to see a combination in detail.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it; at least one row.
         width: Columns of the terminal.
+        across: Means over combinations, the columns ``ACROSS``; of the suites of the leaderboard.
     """
     scale = float(leaderboard["score"].min()), float(leaderboard["score"].max())
     parts: list[RenderableType] = []
     for (suite, version, protocol), rows in leaderboard.groupby(SUITE, sort=False):
         title = f"  overview of the suite {suite} {version}, {protocol} protocol"
         parts += [Text.assemble(("robustbench_pix", "bold"), (title, "dim")), "", *_tables(rows, scale, width)]
+        if across is not None:
+            parts += _over_combinations(across[(across["suite"] == suite) & (across["suite_version"] == version)])
     legend = [*LEGEND]
     legend += [BELOW] if leaderboard["controls"].any() else []
     legend += [DOUBT] if _doubts(leaderboard) else []
@@ -63,6 +66,24 @@ def render_overview(leaderboard: pd.DataFrame, width: int) -> Group:
     task, images = leaderboard.iloc[0][["task", "images"]]
     command = f"rbp leaderboard --on {task}" + (f":{images}" if images != task else "")
     return Group(*parts, "", Text.assemble("Curves, intervals and notes of one combination: ", (command, "bold")))
+
+
+def _over_combinations(across: pd.DataFrame) -> list[RenderableType]:
+    """Return one line a recipe: its interquartile mean, and how likely a model of it exceeds one of unregularized."""
+    if across.empty:
+        return []
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), border_style="dim")
+    for heading in ("recipe", "combinations", "mean", "95%", "P(better)", "95%"):
+        table.add_column(heading, justify="left" if heading == "recipe" else "right")
+    for row in across.sort_values("mean", ascending=False).to_dict("records"):
+        better = [row[f"improvement{end}"] for end in ("", "_low", "_high")]
+        shown = [cells.ABSENT if pd.isna(value) else cells.share(value) for value in better]
+        interval = f"{cells.share(row['mean_low'])}–{cells.share(row['mean_high'])}"
+        likely = "" if pd.isna(better[0]) else f"{shown[1]}–{shown[2]}"
+        count = str(row["combinations"])
+        table.add_row(str(row["recipe"]), count, cells.share(row["mean"]), interval, shown[0], likely)
+    told = "mean: interquartile, over all models · P(better): that a model exceeds one of unregularized"
+    return [table, Text(told, style="dim"), ""]
 
 
 def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType]:

@@ -14,7 +14,9 @@ from robustbench_pix.leaderboard.explanation import readme
 from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.picture import svg
 from robustbench_pix.leaderboard.schema import schema
+from robustbench_pix.results.across import across
 from robustbench_pix.results.columns import (
+    ACROSS,
     COMPARISONS,
     COSTS,
     EXAMPLES,
@@ -67,6 +69,7 @@ def publish(
         "costs.csv": COSTS,
         "recipe-costs.csv": RECIPE_COSTS,
         "queries.csv": QUERIES,
+        "across.csv": ACROSS,
     }
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
@@ -80,8 +83,13 @@ def publish(
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
-    if len(against_queries):
-        texts["queries.csv"] = to_csv_text(against_queries, QUERIES)
+    over_combinations = across(rounded, asked)
+    for name, table, of in (
+        ("queries.csv", against_queries, QUERIES),
+        ("across.csv", over_combinations, ACROSS),
+    ):
+        if len(table):
+            texts[name] = to_csv_text(table, of)
     return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
 
 
@@ -141,6 +149,16 @@ def read_queries(folder: Path) -> pd.DataFrame:
     """
     file = folder / "queries.csv"
     return read_table(file, QUERIES) if file.exists() else parsed([names(QUERIES)], QUERIES, file)
+
+
+def read_across(folder: Path) -> pd.DataFrame:
+    """Return the published means over combinations; no rows where none is published.
+
+    Raises:
+        UserError: The file is no CSV file, or has other columns than it should.
+    """
+    file = folder / "across.csv"
+    return read_table(file, ACROSS) if file.exists() else parsed([names(ACROSS)], ACROSS, file)
 
 
 def read_table(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:

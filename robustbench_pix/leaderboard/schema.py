@@ -29,7 +29,7 @@ LIMITS: dict[str, dict[str, Any]] = {
     "gradients": {"pattern": "^(sound|masked.*)?$"},
     "kind": {"enum": ["train", "attack", "check", "given"]},
     **{name: {"minimum": 1} for name in ("n", "repetitions", "rank")},
-    **dict.fromkeys(("accuracy", "success_rate", "clean_accuracy", "score", "p_value"), _SHARE),
+    **dict.fromkeys(("accuracy", "success_rate", "clean_accuracy", "score", "p_value", "improvement"), _SHARE),
     **dict.fromkeys(("correct", "failed", "seed", "seeds", "strength", "area", "seconds"), _POSITIVE),
     **dict.fromkeys(("median_l2", "median_linf", "median_squared_l2_per_pixel", "mean_queries"), _POSITIVE),
     **{name: {"pattern": HASH} for name in ("model_id", "recipe_hash", "task_hash", "suite_hash")},

@@ -7,9 +7,10 @@ import pandas as pd
 from robustbench_pix.leaderboard.csv_text import as_published
 from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance, read_table
 from robustbench_pix.leaderboard.schema import violations
+from robustbench_pix.results.across import across
 from robustbench_pix.results.addresses import wrong_addresses
 from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.columns import COMPARISONS, COSTS, MEASUREMENTS, ROBUSTNESS
+from robustbench_pix.results.columns import ACROSS, COMPARISONS, COSTS, MEASUREMENTS, ROBUSTNESS
 from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.consistency import inconsistencies
 from robustbench_pix.results.findings import Finding, found
@@ -77,9 +78,11 @@ def _derived(folder: Path, measurements: pd.DataFrame, leaderboard: pd.DataFrame
     for file, columns, build, more in (
         ("robustness.csv", ROBUSTNESS, build_robustness, ["attack"]),
         ("comparisons.csv", COMPARISONS, build_comparisons, ["role", "reference"]),
+        ("across.csv", ACROSS, across, []),
     ):
         if (folder / file).exists():
             derived = as_published(build(measurements, asked), columns)
             published = read_table(folder / file, columns)
-            findings += disagreements(file, published, derived, columns, [*KEY, *more])
+            key = [name for name in (*KEY, *more) if name in [column.name for column in columns]]
+            findings += disagreements(file, published, derived, columns, key)
     return findings

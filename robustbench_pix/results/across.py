@@ -38,7 +38,8 @@ def across(measurements: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: As ``build_leaderboard`` takes them.
     """
     found: dict[tuple[Any, ...], dict[str, list[Pair]]] = {}
-    for block, recipes in blocks(measurements, rows):
+    # Sorted, so that equal tables draw equal resamples whatever the order of their rows.
+    for block, recipes in sorted(blocks(measurements, rows), key=lambda found: tuple(map(str, found[0]))):
         facts = dict(zip(BLOCK, block, strict=True))
         suite = found.setdefault(tuple(facts[name] for name in SUITE), {})
         baseline = next((recipe for recipe in recipes if recipe.name == BASELINE and len(recipe.scores)), None)

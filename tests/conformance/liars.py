@@ -24,7 +24,7 @@ class Unrepeatable(Fixed):
     """Draws from the operating system."""
 
     def at(self, target, images, labels, strength):
-        return (images + strength * os.urandom(1)[0] / 256).clamp(0, 1)
+        return (images + strength * int.from_bytes(os.urandom(6)) / 2**48).clamp(0, 1)
 
 
 class BatchMean(Fixed):

@@ -1,13 +1,21 @@
 """Over several combinations: the definitions of Agarwal et al. 2021 by scipy and by brute force."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scipy import stats
 
+from robustbench_pix.leaderboard.csv_text import as_published
+from robustbench_pix.leaderboard.overview import render_overview
+from robustbench_pix.leaderboard.publishing import publish, read_across
 from robustbench_pix.results.across import across, bootstrap, improvement, interquartile_mean
+from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.columns import ACROSS, MEASUREMENTS
 from robustbench_pix.results.measured import blocks
-from tests.tables import block, measurements, rows
+from tests.tables import block, costs, measurements, rows
 
 COMBINATIONS = (("digits", (0, 1, 2)), ("mnist", (0, 1, 2, 3, 4)), ("fashion-mnist", (0, 1)))
 RECIPES = ("unregularized", "statistics", "shuffled")
@@ -96,3 +104,23 @@ def test_unregularized_models_count_once():
     table = across(*both).set_index("recipe")
     assert table.loc["unregularized", ["combinations", "models"]].tolist() == [2, 8]
     assert table.loc["statistics", ["combinations", "models"]].tolist() == [3, 13]
+
+
+def test_it_is_published_and_shown_below_the_overview(tmp_path):
+    measured, asked = tables()
+    board = build_leaderboard(measured, asked)
+    publish(tmp_path, measurements=measured, leaderboard=board, costs=costs())
+    published = read_across(tmp_path)
+    expected = across(as_published(measured, MEASUREMENTS), asked)
+    pd.testing.assert_frame_equal(published.sort_values("recipe", ignore_index=True), as_published(
+        expected.sort_values("recipe", ignore_index=True), ACROSS))  # fmt: skip
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render_overview(board, 80, published))
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    for row in published.itertuples():
+        (line,) = [
+            line.split() for line in text.splitlines() if line.split()[:2] == [row.recipe, str(row.combinations)]
+        ]
+        assert float(line[2]) == pytest.approx(row.mean, abs=5.1e-4)
+    assert "P(better)" in text

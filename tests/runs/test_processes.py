@@ -29,7 +29,8 @@ def published(workspace: Path) -> dict[str, bytes]:
     command = [sys.executable, "-m", "robustbench_pix", "publish", "--workspace", str(workspace)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(command, check=True, capture_output=True, env=environment)
-    return {path.name: path.read_bytes() for path in (workspace / "leaderboard").iterdir() if path.name != "costs.csv"}
+    files = (workspace / "leaderboard").iterdir()
+    return {path.name: path.read_bytes() for path in files if "costs" not in path.name}
 
 
 def test_the_same_bytes_whole_and_killed(tmp_path):
