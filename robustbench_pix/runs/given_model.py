@@ -21,10 +21,10 @@ from robustbench_pix.networks.inference import AsItIs
 from robustbench_pix.networks.resnet import ResNet
 from robustbench_pix.networks.weights import fit_weights, read_weights
 from robustbench_pix.randomness import global_streams
+from robustbench_pix.runs.description import described
 from robustbench_pix.runs.jobs import Job
 from robustbench_pix.runs.request import GIVEN_SEED, GivenModel
 from robustbench_pix.runs.store import WEIGHTS, Store
-from robustbench_pix.runs.worker import described
 
 ASKED = 8
 """Test images about which a model is asked before anything is attacked."""

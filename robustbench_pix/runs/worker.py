@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import platform
 import signal
 import threading
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from robustbench_pix.errors import JobFailedError, UserError
+from robustbench_pix.runs.description import described
 from robustbench_pix.runs.jobs import Job
 from robustbench_pix.runs.store import DISK_ERRORS, PROGRESS, Store
 
@@ -74,27 +74,6 @@ def _attempt(
         failed[job.name] = str(error)
 
 
-def described(job: Job, device: str) -> dict[str, Any]:
-    """Return what spec.json says of a job that is done here; its seconds are still to be entered."""
-    import torch
-
-    from robustbench_pix import __version__
-    from robustbench_pix.devices import device_name
-    from robustbench_pix.runs.origin import commit, libraries
-
-    return {
-        "identity": job.identity,
-        "context": job.context,
-        "needs": job.needs,
-        "version": __version__,
-        "torch": torch.__version__,
-        "libraries": libraries(),
-        "commit": commit(),
-        "device": device_name(device),
-        "processor": _processor(),
-    }
-
-
 def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:
     from robustbench_pix.runs.attack_job import run_attack
     from robustbench_pix.runs.check_job import run_check
@@ -141,12 +120,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        if names:
-            return names[0]
-    return platform.processor() or platform.machine()
