@@ -32,14 +32,16 @@ def replay(image, label, asked, network):
     count = len(asked)
     last = max([checkpoint for checkpoint in CHECKPOINTS if 2 * checkpoint <= count], default=10)
     at = {checkpoint: min(distances[:checkpoint], default=np.inf) for checkpoint in CHECKPOINTS}
-    return count, min(distances, default=np.inf), nearest, at, last
+    found_at = next((number for number, distance in enumerate(distances, start=1) if np.isfinite(distance)), 0)
+    return count, min(distances, default=np.inf), nearest, at, last, found_at
 
 
 def check_against_replay(ledger, images, labels, asked, network):
     queries, l2 = ledger.at_half()
     for row in range(len(images)):
-        count, best, nearest, at, last = replay(images[row], labels[row].item(), asked[row], network)
+        count, best, nearest, at, last, found_at = replay(images[row], labels[row].item(), asked[row], network)
         assert ledger.queries[row].item() == count
+        assert ledger.found_at[row].item() == found_at
         assert ledger.best[row].item() == pytest.approx(best)
         assert torch.equal(ledger.nearest[row], nearest)
         for place, checkpoint in enumerate(CHECKPOINTS):
