@@ -108,7 +108,8 @@ def test_what_was_asked_outside_the_ball_is_not_found():
                 target.oracle(across(1.1, images))
                 yield images
 
-    examples = run_entry(entry("x", "scores"), NETWORK, IMAGES, attack=Outside(), strengths=(0.0, 0.01, 0.5))
+    short = 0.99 * 1.1 * DISTANCES.min().item()
+    examples = run_entry(entry("x", "scores"), NETWORK, IMAGES, attack=Outside(), strengths=(0.0, 0.01, short, 0.5))
     assert (examples["correct"] == (examples["strength"] < 0.5)).all()
     assert ((examples["found_at"] == 1) == (examples["strength"] == 0.5)).all()
 

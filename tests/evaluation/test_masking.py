@@ -117,6 +117,24 @@ def test_the_reasons_say_how_many_images_of_how_many():
     assert verdict(evidence) == f"masked: 10 of {len(evidence)} images without a gradient"
 
 
+def test_on_a_linear_network_the_evidence_is_what_the_distances_say():
+    network, images = Halfspace(distance=0.3), gray_images(40)
+    labels = network(images).argmax(dim=1)
+    distances = network.margin(images).detach().abs() / network.weight.detach().abs().sum()
+    radius = distances.median().item()
+    clear = torch.minimum((distances / radius - 1).abs(), (distances / (2 * radius) - 1).abs()) > 0.02
+    found = gather(network, network, images, labels, task="toy", radius=radius, classes=2, device="cpu")
+    found = found.set_index("index")[clear.numpy()]
+    near, farther = ((distances <= times * radius)[clear].tolist() for times in (1, 2))
+    assert sum(near) > 10
+    assert sum(farther) > sum(near) + 5
+    for name in ("restart_1", "restart_2", "restart_3", "few_steps", "transfer"):
+        assert found[name].tolist() == near, name
+    assert found["larger"].tolist() == farther
+    assert found["unbounded"].all()
+    assert not (found["square"] & ~found["restart_1"]).any()
+
+
 class Telling(Quantized):
     """Notes whether it is asked under float32 that means float32."""
 
