@@ -136,3 +136,16 @@ def test_success_is_what_was_judged_and_not_what_was_asked(ran, tmp_path):
     spent = np.where(rows["correct"], line["limit"], rows["queries"])
     assert line["restricted_mean"] == pytest.approx(spent.mean())
     assert (table.loc["walk"]["found"] == 0).all()
+
+
+def test_a_success_counts_no_more_queries_than_were_asked(ran, tmp_path):
+    """Between two checkpoints a distance is known at the next one only; a walk that ended before it asked fewer."""
+
+    def change(attack, examples):
+        if attack == "walk":
+            examples["l2"], examples["queries"] = 1.0, 15
+            for count in CHECKPOINTS:
+                examples[f"distance_at_{count}"] = np.inf if count < 15 else 1.0
+
+    line = copied(ran, tmp_path, change).loc[("walk", 1.5)]
+    assert (line["median_queries"], line["restricted_mean"], line["limit"]) == (15, 15, 15)

@@ -32,11 +32,18 @@ def fixed(images, strengths, repetitions=1, seed=0):
     return pd.DataFrame(lines), {"strengths": strengths, "strength": "sigma"}
 
 
-def minimal(images, largest, seed=0):
+def minimal(images, largest, repetitions=1, seed=0):
     random = np.random.default_rng(seed)
     lines = [
-        {"index": index, "repetition": 0, "strength": np.nan, "label": 0, "clean_prediction": int(place % 4 == 0)}
+        {
+            "index": index,
+            "repetition": repetition,
+            "strength": np.nan,
+            "label": 0,
+            "clean_prediction": int(place % 4 == 0),
+        }
         | {"l2": random.uniform(0, 1.5 * largest), "linf": 0.0, "distance_at_half": 9.0, "failed": False}
+        for repetition in range(repetitions)
         for place, index in enumerate(images)
     ]
     return pd.DataFrame(lines), {"strengths": [0.0, largest], "strength": "l2"}
@@ -64,7 +71,7 @@ def test_rows_are_what_loops_over_images_find():
     parts = [
         fixed(range(0, 40), [0.0, 0.1, 0.2, 0.3], repetitions=2),
         fixed(range(10, 60), [0.0, 0.02, 0.05, 0.08], seed=1),
-        minimal(range(5, 45), 2.0),
+        minimal(range(5, 45), 2.0, repetitions=2),
     ]  # fmt: skip
     accesses = ("none", "transfer", "decisions")
     outcomes = [outcome(MEASURED | {"access": access}, *part) for access, part in zip(accesses, parts, strict=True)]
