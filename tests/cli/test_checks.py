@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.results import board
 from tests.workspaces import TASK
 
 HIDING = """
@@ -52,7 +54,10 @@ def test_only_a_suite_or_a_person_that_wants_it_checks(run, workspace):
     said = run(suite="checked")
     assert said.code == 0
     assert "gradient-check on unregularized, tiny, seed 0" in said.err
-    assert len(checks_in(workspace)) == 1
+    (check,) = checks_in(workspace)
+    spec = json.loads((workspace / "runs" / check / "spec.json").read_text())
+    strengths = Workspace(workspace).attack("pgd-linf").strengths_for("tiny")
+    assert spec["identity"]["radius"] == strengths[3] == 0.018
     assert "Nothing to do" in run("--check-gradients").err, "the same model needs no second check"
 
 
@@ -83,6 +88,15 @@ def test_the_verdict_survives_publishing(rbp, run):
         assert row["gradients"].partition(" ")[0] in ("sound", "masked")
         assert rbp("publish").code == 0
     assert "check" in {line["kind"] for line in rows_of(Path("leaderboard/costs.csv").read_text())}
+
+
+def test_each_model_has_the_verdict_on_itself(rbp, run, monkeypatch):
+    assert run("--check-gradients", seeds="2").code == 0
+    verdicts = iter(["sound", "masked: 9 of 60 images without a gradient"])
+    monkeypatch.setattr(board, "verdict", lambda evidence: next(verdicts))
+    measured = rows_of(rbp("leaderboard", "--measurements", "--format", "csv").out)
+    told = {line["seed"]: line["gradients"] for line in measured}
+    assert told == {"0": "sound", "1": "masked: 9 of 60 images without a gradient"}
 
 
 def test_what_is_planned_counts_checks(rbp):
