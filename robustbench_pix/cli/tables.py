@@ -27,12 +27,11 @@ from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.across import across
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board, costs
-from robustbench_pix.results.columns import MEASUREMENTS, Column
+from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
 from robustbench_pix.results.provenance import empty, merged, provenance
-from robustbench_pix.results.queries import FACTS as QUERY_FACTS
-from robustbench_pix.results.queries import QUERIES, query_table
+from robustbench_pix.results.queries import query_table
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
 from robustbench_pix.runs.store import EXAMPLES, Store
@@ -176,7 +175,7 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
         lines = merge(asked_rows(earlier[1], earlier[0]), typed(lines, ROWS))
         measurements = merge(earlier[0], measurements)
         origins = merged(theirs, origins)
-        queries = merge(read_queries(workspace.published), queries, on=QUERY_FACTS)
+        queries = merge(read_queries(workspace.published), queries)
         spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)

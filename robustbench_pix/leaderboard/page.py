@@ -15,9 +15,9 @@ from robustbench_pix.leaderboard.page_curves import curves
 from robustbench_pix.leaderboard.page_rows import attack_columns, page_rows
 from robustbench_pix.leaderboard.panel import Panel, Points, panel
 from robustbench_pix.leaderboard.query_charts import query_charts
+from robustbench_pix.results.columns import QUERIES
 from robustbench_pix.results.frames import BLOCK, typed
 from robustbench_pix.results.published_curves import read_curves
-from robustbench_pix.results.queries import FACTS, QUERIES
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -52,15 +52,14 @@ def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame, queries: pd.Data
     of_block = dict(iter(measurements.groupby(BLOCK, sort=False)))
     curves_of = dict(iter(drawn.groupby(BLOCK, sort=False)))
     queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
-    shared = list(FACTS[:-1])
-    queries_of = dict(iter(queries.groupby(shared, sort=False)))
+    queries_of = dict(iter(queries.groupby(BLOCK, sort=False)))
     blocks = []
     for key, rows in leaderboard.groupby(BLOCK, sort=False):
         block = _block(rows, of_block.get(key, measurements.iloc[:0]))
         own = curves_of.get(key, drawn.iloc[:0])
         attacks = [column.attack for column in block["columns"] if not column.distance]
         access = {column.attack: column.access for column in block["columns"]}
-        asked = queries_of.get(tuple(block[name] for name in shared), queries.iloc[:0])
+        asked = queries_of.get(key, queries.iloc[:0])
         panels = [_panel(own[own["attack"] == name], styles, published) for name in attacks]
         blocks.append({**block, "panels": panels, "queries": query_charts(asked, styles, access)})
     counts = {

@@ -21,6 +21,7 @@ from robustbench_pix.results.columns import (
     COSTS,
     EXAMPLES,
     MEASUREMENTS,
+    QUERIES,
     RECIPE_COSTS,
     ROBUSTNESS,
     Column,
@@ -30,7 +31,6 @@ from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.frames import BLOCK, KEY, leaderboard_columns, typed
 from robustbench_pix.results.merging import REPLACED, asked_rows
 from robustbench_pix.results.provenance import Provenance, empty
-from robustbench_pix.results.queries import FACTS, QUERIES
 from robustbench_pix.results.recipe_costs import recipe_costs
 from robustbench_pix.results.robustness import build_robustness
 
@@ -60,7 +60,7 @@ def publish(
     ranked = as_published(leaderboard, columns)
     asked = asked_rows(leaderboard, rounded)
     against_queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
-    against_queries = as_published(_sorted(against_queries, [*FACTS, "attack", "strength"]), QUERIES)
+    against_queries = as_published(_sorted(against_queries, [*KEY, "attack", "strength"]), QUERIES)
     tables = {
         "measurements.csv": MEASUREMENTS,
         "leaderboard.csv": columns,

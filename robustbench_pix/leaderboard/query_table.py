@@ -14,6 +14,7 @@ from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.leaderboard.cells import ABSENT, share
 from robustbench_pix.leaderboard.facts import flowing
 from robustbench_pix.leaderboard.sparkline import sparkline
+from robustbench_pix.results.frames import BLOCK
 
 SHOWN = (100, 1_000, 10_000)
 CURVE = 12
@@ -29,13 +30,15 @@ LEGEND = (
 def render_queries(table: pd.DataFrame, width: int) -> Group:
     """Return the tables of all attacks, each at the strength in the middle of those above 0."""
     parts: list[RenderableType] = []
-    for (task, images, suite, attack), rows in table.groupby(["task", "images", "suite", "attack"], sort=False):
+    for _, rows in table.groupby([*BLOCK, "attack"], sort=False):
         strengths = sorted(rows["strength"].unique())
         strength = strengths[(len(strengths) - 1) // 2]
         rows = rows[rows["strength"] == strength]
-        kind, limit = rows.iloc[0]["strength_kind"], int(rows["limit"].max())
-        head = Text.assemble((f"{task} : {images}", "bold"), f"  {attack}, {kind} {strength:.3g}")
-        told = f"  suite {suite}, {limit:,} queries at most"
+        first, limit = rows.iloc[0], int(rows["limit"].max())
+        told = f"  {first['attack']}, {first['strength_kind']} {strength:.3g}"
+        head = Text.assemble((f"{first['task']} : {first['images']}", "bold"), told)
+        size = "" if first["size"] == "full" else f", reduced size {first['size']}"
+        told = f"  suite {first['suite']} {first['suite_version']}{size}, {limit:,} queries at most"
         parts += [Text.assemble(head, (told, "dim")), "", _table(rows), ""]
     return Group(*parts, Text(flowing(LEGEND, width), style="dim"))
 

@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
+
 Kind = Literal["text", "integer", "number"]
 
 
@@ -161,6 +163,30 @@ ROBUSTNESS = (
     Column("halving_low", "number", "Lower end of its 95% interval, Student's t over seeds"),
     Column("halving_high", "number", "Upper end"),
     Column("halved_seeds", "integer", "How many seeds reach it"),
+)
+
+QUERIES = (
+    *_BLOCK,
+    Column("attack", "text", "The attack"),
+    Column("strength_kind", "text", "linf or l2: the norm of strengths and distances"),
+    Column("strength", "number", "Success is an adversarial within this distance"),
+    Column("seeds", "integer", "Models, whose images are taken together"),
+    Column("n", "integer", "Images, times repetitions and models, that were right without attack"),
+    Column("found", "integer", "On how many of them the attack succeeded"),
+    Column("limit", "integer", "The budget of queries, or the most that were asked about an image where there is none"),
+    Column(
+        "median_queries",
+        "number",
+        "Kaplan-Meier median of the queries that a success takes; empty if not reached",
+    ),
+    Column("median_low", "number", "Lower end of its 95% interval, images taken as independent"),
+    Column("median_high", "number", "Upper end"),
+    Column("restricted_mean", "number", "Mean of the queries that a success takes, failures counted at the limit"),
+    *(Column(f"success_at_{count}", "number", "Success rate after so many queries") for count in CHECKPOINTS),
+    *(
+        Column(f"{DISTANCE_AT}{count}", "number", "Median distance after so many queries, failures infinitely far")
+        for count in CHECKPOINTS
+    ),
 )
 
 ACROSS = (

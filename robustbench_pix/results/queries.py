@@ -12,39 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
-from robustbench_pix.results.columns import Column
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import QUERIES
+from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.survival import queries_to_success
 from robustbench_pix.runs.plans import CHECK, Rows
 from robustbench_pix.runs.store import EXAMPLES, Store
 
 ACCESSES = ("decisions", "scores")
-
-FACTS = ("suite", "task", "images", "size", "colour", "precision", "recipe")
-
-QUERIES = (
-    *(Column(name, "text", "As in measurements.csv") for name in FACTS),
-    Column("attack", "text", "The attack"),
-    Column("strength_kind", "text", "linf or l2: the norm of strengths and distances"),
-    Column("strength", "number", "Success is an adversarial within this distance"),
-    Column("seeds", "integer", "Models, whose images are taken together"),
-    Column("n", "integer", "Images, times repetitions and models, that were right without attack"),
-    Column("found", "integer", "On how many of them the attack succeeded"),
-    Column("limit", "integer", "The budget of queries, or the most that were asked about an image where there is none"),
-    Column(
-        "median_queries",
-        "number",
-        "Kaplan-Meier median of the queries that a success takes; empty if not reached",
-    ),
-    Column("median_low", "number", "Lower end of its 95% interval, images taken as independent"),
-    Column("median_high", "number", "Upper end"),
-    Column("restricted_mean", "number", "Mean of the queries that a success takes, failures counted at the limit"),
-    *(Column(f"success_at_{count}", "number", "Success rate after so many queries") for count in CHECKPOINTS),
-    *(
-        Column(f"{DISTANCE_AT}{count}", "number", "Median distance after so many queries, failures infinitely far")
-        for count in CHECKPOINTS
-    ),
-)
 
 
 def query_table(rows: Rows, store: Store) -> pd.DataFrame:
@@ -65,7 +39,7 @@ def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:
             continue
         examples = pd.concat([pd.read_parquet(store.folder(run) / EXAMPLES) for run in runs], ignore_index=True)
         examples = examples[examples["label"] == examples["clean_prediction"]]
-        shared = {name: row["facts"][name] for name in FACTS}
+        shared = {name: row["facts"][name] for name in KEY}
         shared |= {"attack": attack, "strength_kind": spec["strength"], "seeds": len(runs)}
         for line in _of_attack(examples, spec):
             yield shared | line

@@ -39,3 +39,13 @@ def test_what_was_not_run_is_refused(rbp, run):
     assert "begin with rbp run --suite decision" in rbp("queries").refusal
     run()
     assert "begin with" in rbp("queries", "--suite", "noise").refusal
+
+
+def test_blocks_that_differ_in_their_size_only_stand_apart(ran, rbp, run, workspace):
+    task = workspace / "models/tasks/tiny.toml"
+    task.write_text(f"{task.read_text()}\n[sizes.smaller]\nepochs = 1\n")
+    assert run("--size", "smaller", suite="score").code == 0
+    shown = rbp("queries").out
+    assert shown.count("tiny : digits") + shown.count("tiny : tiny") == 2
+    assert shown.count("reduced size smaller") == 1
+    assert max(map(len, shown.splitlines())) <= 80

@@ -9,7 +9,7 @@ from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.page_rows import command
 from robustbench_pix.leaderboard.panel import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.queries import FACTS
+from robustbench_pix.results.frames import KEY
 from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, block, measurements, rows, tables
 
 VOID = {"meta", "link", "input", "br"}
@@ -173,7 +173,7 @@ def test_a_large_board_stays_small():
 
 
 def asked(recipe, strength, **rates):
-    fields = {name: value for name, value in block().items() if name in FACTS}
+    fields = {name: value for name, value in block().items() if name in KEY}
     fields |= {"recipe": recipe, "attack": "boundary", "strength_kind": "l2", "strength": strength}
     return fields | {f"success_at_{count.removeprefix('at_')}": rate for count, rate in rates.items()}
 
