@@ -37,7 +37,7 @@ def verify(folder: Path) -> list[Finding]:
         return findings
     findings = inconsistencies(measurements)
     findings += _leaderboard(measurements, leaderboard)
-    findings += _derived(folder, measurements, leaderboard)
+    findings += derived_again(folder, measurements, leaderboard)
     if (folder / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import contradictions
 
@@ -71,8 +71,8 @@ def _leaderboard(measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[
     return findings + disagreements("leaderboard.csv", leaderboard, derived, columns, KEY)
 
 
-def _derived(folder: Path, measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[Finding]:
-    """Check robustness.csv and comparisons.csv, where they are published: all of both follows from the measurements."""
+def derived_again(folder: Path, measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[Finding]:
+    """Check the published tables that follow from the measurements alone: robustness, comparisons, across."""
     asked = asked_rows(leaderboard, measurements)
     findings = []
     for file, columns, build, more in (
