@@ -1,15 +1,11 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.runs.request import DEFAULT_SUITE
-
-Command = Callable[..., Any]
 
 
 def _workspace(context: click.Context, parameter: click.Parameter, value: Path) -> Workspace:

@@ -1,5 +1,7 @@
 """Models on which an attack is tried. Their logits have the same bits whatever the batch, and they have a BatchNorm."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,7 @@ from robustbench_pix.errors import JobFailedError
 SIDE, CLASSES = 8, 4
 
 
-class Watched(nn.Module):
+class Watched(nn.Module, ABC):
     """Base: logits through a BatchNorm that does nothing in eval mode; asked too often, it ends the attack."""
 
     limit = 20_000
@@ -18,9 +20,9 @@ class Watched(nn.Module):
         self.normalization = nn.BatchNorm1d(CLASSES)
         self.calls = 0
 
+    @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes)."""
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N, classes).

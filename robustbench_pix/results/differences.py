@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_pix.results.columns import Column
-from robustbench_pix.results.frames import BLOCK, KEY
+from robustbench_pix.results.frames import KEY
 
 NUMBERS = {"clean_accuracy": "clean", "score": "score", "gain": "gain", "rank": ""}
 """Compared numbers, with what the ends of their intervals are named after."""
@@ -14,23 +13,17 @@ HASHES = ("recipe_hash", "task_hash", "suite_hash")
 ORIGINS = ("version", "torch", "device")
 """What explains a difference of numbers under equal hashes."""
 
-DIFFERENCES = (
-    *(Column(name, "text", "As in leaderboard.csv") for name in BLOCK),
-    Column("recipe", "text", "As in leaderboard.csv"),
-    Column("what", "text", "only in A, only in B, status, number, hash or origin"),
-    Column("column", "text", "What differs; an attack_hash is followed by the attack"),
-    Column("a", "text", "What A has"),
-    Column("b", "text", "What B has"),
-    Column("difference", "number", "B - A, of numbers that both have"),
-    Column("covered", "text", "Whose 95% interval holds the other's number: both, A, B or neither"),
-)
-
 Board = tuple[pd.DataFrame, pd.DataFrame]
 """Measurements and leaderboard."""
 
 
 def differences(first: Board, second: Board) -> list[dict[str, Any]]:
-    """Return one row, with the columns ``DIFFERENCES``, for everything in which two boards differ."""
+    """Return one row for everything in which two boards differ.
+
+    Its fields are those of the block and ``recipe``; ``what``: only in A, only in B, status, number, hash or origin;
+    ``column`` that differs, an attack_hash followed by the attack; ``a`` and ``b``, what each has; ``difference``,
+    B - A of numbers that both have; ``covered``: whose 95% interval holds the other's number, both, A, B or neither.
+    """
     rows = [_by_key(leaderboard) for _, leaderboard in (first, second)]
     facts = [_facts(measurements) for measurements, _ in (first, second)]
     found: list[dict[str, Any]] = []
