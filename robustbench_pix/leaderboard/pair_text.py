@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from robustbench_pix.leaderboard.cells import ABSENT, share
-from robustbench_pix.results.comparisons import NOT_TOLD_APART, short, untestable
+from robustbench_pix.results.comparisons import ALPHA, NOT_TOLD_APART, short, untestable
 from robustbench_pix.results.pair import ONE_SEED, SCORE, Pair
 
 OPENINGS = {
@@ -58,6 +58,8 @@ def _about_score(line: dict[str, Any], first: str, second: str) -> str:
     if line["verdict"] == ONE_SEED:
         return f"{opening}: {by}."
     test = untestable(seeds) or f"p {short(line['p_value'])}, sign-flip test of {seeds} seeds"
+    if not untestable(seeds) and (line["verdict"] == NOT_TOLD_APART) != (line["p_value"] > ALPHA):
+        opening += " by the interval, though the exact test says otherwise"
     found = f"such seeds find a true difference of {share(line['detectable'])} in 80% of cases"
     return f"{opening}: {by} (95% interval {_interval(line)}; {test}; {found})."
 

@@ -1,13 +1,14 @@
 """Two recipes beside each other: numbers by scipy, and what is said where they cannot be paired."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from robustbench_pix.leaderboard.pair_text import sentences, title
 from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.comparisons import build_comparisons
-from robustbench_pix.results.pair import pairs
+from robustbench_pix.results.comparisons import build_comparisons, difference
+from robustbench_pix.results.pair import Pair, pairs
 from tests.tables import ATTACKS, block, measurements, rows
 
 SEEDS = range(7)
@@ -76,3 +77,22 @@ def test_mixed_verdicts_name_their_attacks():
     assert sentences(pair, *TWO)[1] == (
         "Each attack by itself: better under gaussian, uniform, salt-and-pepper, transfer-fgsm; worse under boundary."
     )
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"),
+    [
+        ((0.1, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2), "better than shuffled: "),
+        ((0.4, 0.5, 0.4, 0.5, 0.4, 0.5, -0.01), "better than shuffled: "),
+        ((0.2, 0.3, 0.2, 0.3, 0.2, -0.05, -0.04), "better than shuffled by the interval, though the exact test says"),
+        ((0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 2.0), "apart from shuffled by the interval, though the exact test says"),
+        ((0.01, -0.01, 0.01, -0.01, 0.01, -0.01, 0.02), "apart from shuffled: "),
+        ((0.2, 0.3, 0.2), "better than shuffled: "),
+    ],
+)
+def test_where_interval_and_exact_test_disagree_both_are_told(gains, said):
+    line = {"measure": "score", "first": 0.5, "second": 0.4, **difference(np.array(gains))}
+    line["verdict"] = "better" if line["low"] > 0 else "not told apart"
+    exact = stats.permutation_test((gains,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
+    assert ("though" in said) == (len(gains) > 5 and (exact <= 0.05) != (line["verdict"] == "better"))
+    assert said in sentences(Pair({}, [line]), *TWO)[0]
