@@ -50,8 +50,8 @@ def leaderboard(
 def publish(examples: bool, workspace: Workspace) -> None:
     """Write the tables of the workspace's runs into leaderboard/, beside what is published there already.
 
-    Rows of the same recipe, task and suite are replaced, others stay. Rows that were measured by other means than those
-    they would stand beside are refused.
+    Rows of the same recipe, task and suite are replaced, others stay; so do rows of others that have more seeds or
+    attacks. Rows that were measured by other means than those they would stand beside are refused.
 
     \b
     Examples:
@@ -60,5 +60,8 @@ def publish(examples: bool, workspace: Workspace) -> None:
     """
     from robustbench_pix.cli.tables import publish_runs
 
-    for path in publish_runs(workspace, examples=examples):
+    files, kept = publish_runs(workspace, examples=examples)
+    for path in files:
         click.echo(f"wrote {path}")
+    for row in kept:
+        click.echo(row, err=True)

@@ -32,6 +32,7 @@ from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typ
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
 from robustbench_pix.results.provenance import empty, merged, provenance
 from robustbench_pix.results.queries import query_table
+from robustbench_pix.results.standing import Standing, standing, without
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
 from robustbench_pix.runs.store import EXAMPLES, Store
@@ -152,23 +153,31 @@ def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[st
         _write(table, QUERIES, style)
 
 
-def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
-    """Publish the workspace's runs beside what is published there already, and return the files written.
+def publish_runs(workspace: Workspace, *, examples: bool) -> tuple[list[Path], list[Standing]]:
+    """Publish the workspace's runs beside what is published there already.
 
     The outcome of every image is written on request, and where it is published already. Gains, ranks and everything
     else that compares are made anew over all recipes of a block.
 
+    Returns:
+        The files written, and which published rows stay although the runs have one of their name.
+
     Raises:
-        UserError: there are no runs, rows were published under another protocol, or the folder cannot be written.
+        UserError: there are no runs, rows were published under another protocol or by others under a name that is used
+            here for another recipe, or the folder cannot be written.
     """
     store = Store(workspace.runs)
     rows = saved_rows(store)
     if not rows:
         raise UserError(f"There are no runs in {workspace.runs} to publish; begin with rbp run.")
     measurements, lines = board(rows, store)
+    earlier, kept = read_published(workspace.published), []
+    if earlier is not None:
+        kept = standing(earlier[0], measurements, typed(lines, ROWS), ours=store.has_model, folder=workspace.published)
+        rows = without(rows, kept)
+        measurements, lines = board(rows, store) if kept else (measurements, lines)
     spent, queries = costs(rows, store), query_table(rows, store)
     origins = provenance(rows, store, workspace)
-    earlier = read_published(workspace.published)
     if earlier is not None:
         theirs = read_provenance(workspace.published) or empty()
         refuse_other_protocols(earlier[0], measurements, workspace.published, theirs["tasks"] | origins["tasks"])
@@ -186,7 +195,7 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> list[Path]:
         from robustbench_pix.leaderboard.examples import write_examples
 
         files.append(write_examples(workspace.published, rows, store, set(measurements["attack_id"])))
-    return files
+    return files, kept
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:

@@ -38,6 +38,10 @@ class Store:
         """Return whether a run is there; folders appear whole or not at all."""
         return self.folder(name).is_dir()
 
+    def has_model(self, model_id: str) -> bool:
+        """Return whether the model of this id is there, trained or given."""
+        return any(self.has(f"{kind}-{model_id}") for kind in ("train", "given"))
+
     def spec(self, name: str) -> dict[str, Any]:
         """Return a run's spec.json."""
         return dict(json.loads((self.folder(name) / SPEC).read_text(encoding="utf-8")))

@@ -143,6 +143,50 @@ def test_publishing_beside_what_is_published(workspace, run, rbp):
     }  # fmt: skip
 
 
+def test_rows_of_others_that_measured_more_stay(workspace, run, rbp):
+    run(recipes=["unregularized", "pixel"], seeds="2")
+    rbp("publish")
+    published = rows((workspace / "leaderboard/measurements.csv").read_text())
+    (workspace / "runs").rename(workspace / "theirs")
+    run(recipes=["unregularized", "shuffled"], seeds="1")
+    said = rbp("publish")
+    assert (said.code, said.err) == (
+        0,
+        "unregularized on tiny:tiny under noise stays as published: its attacks on seeds 1 were not all measured "
+        "here.\n",
+    )
+    now = rows((workspace / "leaderboard/measurements.csv").read_text())
+    assert [row for row in now if row["recipe"] != "shuffled"] == published
+    board = {row["recipe"]: row for row in rows((workspace / "leaderboard/leaderboard.csv").read_text())}
+    assert board["shuffled"]["gain"] != ""  # paired with their seed 0
+    assert board["unregularized"]["seed_list"] == "0,1"
+    assert rbp("verify", "leaderboard").code == 0
+    run(recipes=["unregularized", "shuffled"], seeds="3")
+    assert rbp("publish").err == ""
+    board = {row["recipe"]: row for row in rows((workspace / "leaderboard/leaderboard.csv").read_text())}
+    assert board["unregularized"]["seed_list"] == "0,1,2"
+
+
+def test_another_recipe_of_a_published_name_is_refused_unless_both_are_ours(workspace, run, rbp):
+    text = 'summary = "x"\nregularizer = "similarity"\nparameters = { target = "pixel", alpha = 0.1 }\n'
+    recipe = workspace / "models/mine.toml"
+    recipe.write_text(text)
+    run(recipes=["unregularized", "mine"])
+    rbp("publish")
+    recipe.write_text(text.replace("0.1", "0.2"))
+    run(recipes=["unregularized", "mine"])
+    assert rbp("publish").code == 0
+    (workspace / "runs").rename(workspace / "theirs")
+    recipe.write_text(text)
+    run(recipes=["unregularized", "mine"])
+    before = everything(workspace / "leaderboard")
+    assert rbp("publish").refusal == (
+        "leaderboard holds mine on tiny:tiny of others, who gave that name to another recipe (recipe_hash); give yours "
+        "another name, or move theirs away."
+    )
+    assert everything(workspace / "leaderboard") == before
+
+
 def test_a_changed_recipe_replaces_the_old_one(workspace, run, rbp):
     text = 'summary = "x"\nregularizer = "similarity"\nparameters = { target = "pixel", alpha = 0.1 }\n'
     recipe = workspace / "models/mine.toml"
