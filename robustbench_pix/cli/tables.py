@@ -20,7 +20,6 @@ from robustbench_pix.leaderboard.publishing import (
     read_provenance,
     read_published,
     read_queries,
-    write_provenance,
 )
 from robustbench_pix.leaderboard.query_table import render_queries
 from robustbench_pix.leaderboard.terminal import render
@@ -189,8 +188,7 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> tuple[list[Path], l
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)
     tables = {"measurements": measurements, "leaderboard": leaderboard, "costs": spent, "queries": queries}
-    files = publish(workspace.published, **tables)
-    files.append(write_provenance(workspace.published, merged(empty(), origins)))
+    files = publish(workspace.published, **tables, provenance=merged(empty(), origins))
     if examples or (workspace.published / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import write_examples
 

@@ -10,10 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from robustbench_pix.attacks.checkpoints import DISTANCE_AT
 from robustbench_pix.errors import UserError
 from robustbench_pix.results.columns import EXAMPLES as COLUMNS
 from robustbench_pix.results.columns import names
 from robustbench_pix.results.findings import Finding
+from robustbench_pix.results.outcomes import Outcomes
 from robustbench_pix.runs.plans import CHECK, Rows
 from robustbench_pix.runs.store import EXAMPLES, Store
 
@@ -46,6 +48,25 @@ def write_examples(folder: Path, rows: Rows, store: Store, attack_ids: set[str])
     finally:
         scratch.unlink(missing_ok=True)
     return file
+
+
+def published_outcomes(folder: Path) -> Outcomes:
+    """Return what became of every image, as examples.parquet states it; nothing where it is absent.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    return {attack_id: partial(_as_evaluated, read) for (_, attack_id), read in _published(folder / EXAMPLES)}
+
+
+def _as_evaluated(read: Callable[[], Any]) -> pd.DataFrame:
+    """Return a row group with the columns and types of a run's examples, so that the same arithmetic follows."""
+    found = read().to_pandas()
+    minimal = found["strength"].isna().all()
+    distances = [name for name in found if name.startswith(DISTANCE_AT)]
+    absent = ["found_at"] if minimal else [*distances, "queries_at_half"]
+    types = {**dict.fromkeys(["l2", "linf", *distances], "float32"), "correct": "bool", "failed": "bool"}
+    return found.astype(types).drop(columns=absent)
 
 
 def contradictions(folder: Path, measurements: pd.DataFrame) -> list[Finding]:
@@ -90,7 +111,7 @@ def _stored(rows: Rows, store: Store) -> Iterator[tuple[tuple[str, str], Callabl
 
 def _table(key: tuple[str, str], file: Path) -> Any:
     found = pd.read_parquet(file).sort_values(_ORDER, kind="stable", ignore_index=True)
-    found = found.assign(model_id=key[0], attack_id=key[1])[names(COLUMNS)]
+    found = found.assign(model_id=key[0], attack_id=key[1]).reindex(columns=names(COLUMNS))
     return pa.Table.from_pandas(found, _SCHEMA, preserve_index=False, safe=False).replace_schema_metadata(None)
 
 
@@ -99,6 +120,8 @@ def _published(file: Path) -> Iterator[tuple[tuple[str, str], Callable[[], Any]]
         return
     try:
         found = pq.ParquetFile(file, memory_map=True)
+        if found.schema_arrow.names != names(COLUMNS):
+            raise UserError(f"{file} has other columns than it should; delete it, and run rbp publish --examples.")
         for place in range(found.num_row_groups):
             ids = found.read_row_group(place, columns=["model_id", "attack_id"]).slice(0, 1).to_pylist()[0]
             yield (ids["model_id"], ids["attack_id"]), partial(found.read_row_group, place)

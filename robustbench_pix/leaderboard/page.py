@@ -17,6 +17,7 @@ from robustbench_pix.leaderboard.panel import Panel, Points, panel
 from robustbench_pix.leaderboard.query_charts import query_charts
 from robustbench_pix.results.columns import QUERIES
 from robustbench_pix.results.frames import BLOCK, typed
+from robustbench_pix.results.provenance import Provenance, empty
 from robustbench_pix.results.published_curves import read_curves
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,10 +32,15 @@ SIGHTS = {
 """What an attacker of each access sees, in words, from least to most."""
 
 
-def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame, queries: pd.DataFrame | None = None) -> str:
+def page(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    queries: pd.DataFrame | None = None,
+    provenance: Provenance | None = None,
+) -> str:
     """Return the page of a published leaderboard, of its measurements, and of success against queries where known.
 
-    The same tables give the same text.
+    The commands are those of the provenance. The same tables give the same text.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only publishing needs it
 
@@ -53,9 +59,12 @@ def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame, queries: pd.Data
     curves_of = dict(iter(drawn.groupby(BLOCK, sort=False)))
     queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
     queries_of = dict(iter(queries.groupby(BLOCK, sort=False)))
+    commands: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in (provenance or empty())["rows"]:
+        commands.setdefault(tuple(row[name] for name in BLOCK), {})[row["recipe"]] = row["command"]
     blocks = []
     for key, rows in leaderboard.groupby(BLOCK, sort=False):
-        block = _block(rows, of_block.get(key, measurements.iloc[:0]))
+        block = _block(rows, of_block.get(key, measurements.iloc[:0]), commands.get(key, {}))
         own = curves_of.get(key, drawn.iloc[:0])
         attacks = [column.attack for column in block["columns"] if not column.distance]
         access = {column.attack: column.access for column in block["columns"]}
@@ -82,7 +91,7 @@ def page(leaderboard: pd.DataFrame, measurements: pd.DataFrame, queries: pd.Data
     )
 
 
-def _block(rows: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
+def _block(rows: pd.DataFrame, measured: pd.DataFrame, commands: dict[str, str]) -> dict[str, Any]:
     """Return what the template needs of one block, but for the curves."""
     first = rows.iloc[0]
     columns = attack_columns(rows, measured)
@@ -96,7 +105,7 @@ def _block(rows: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
         **{name: first[name] for name in BLOCK},
         "details": details,
         "columns": columns,
-        "rows": page_rows(rows, measured, columns),
+        "rows": page_rows(rows, measured, columns, commands),
         "leaders": list(rows.loc[rows["rank"] == 1, "recipe"]),
         "stopped": facts.stopped(rows),
         "remarks": facts.remarks(rows),

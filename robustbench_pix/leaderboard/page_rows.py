@@ -8,7 +8,6 @@ import pandas as pd
 
 from robustbench_pix.leaderboard.cells import ABSENT, best, distance
 from robustbench_pix.leaderboard.cells import share as share_of_terminal
-from robustbench_pix.results.aggregation import BASELINE
 from robustbench_pix.results.columns import DISTANCE_PREFIX, RETAINED_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.runs.request import GIVEN_SEED
 
@@ -53,8 +52,13 @@ def attack_columns(rows: pd.DataFrame, measured: pd.DataFrame) -> list[AttackCol
     return found
 
 
-def page_rows(rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackColumn]) -> list[dict[str, Any]]:
-    """Return what the template needs of every row of a block, in the order of the leaderboard."""
+def page_rows(
+    rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackColumn], commands: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return what the template needs of every row of a block, in the order of the leaderboard.
+
+    ``commands`` make the rows again, by the names of the recipes.
+    """
     marks = {name: best(rows[name]) for name in (*NUMBERS, *(column.column for column in columns))}
     flags = measured[measured["flags"] != ""].groupby(["recipe", "attack"])["flags"].first().to_dict()
     by_recipe = dict(iter(measured.groupby("recipe", sort=False)))
@@ -72,7 +76,7 @@ def page_rows(rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackCo
                 "masked": row["gradients"].startswith("masked"),
                 "tested_by": [_control(other) for other in records if other["controls"] == row["recipe"]],
                 "gain_words": _gain_words(row),
-                "command": command(row),
+                "command": commands.get(row["recipe"], ""),
                 "models": _models(own),
                 "facts": {name: _distinct(own[name]) for name in _FACTS},
                 "under": _under(row, own),
@@ -86,30 +90,6 @@ def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 _FACTS = ("recipe_hash", "task_hash", "suite_hash", "version", "torch", "device")
-
-
-def command(row: dict[str, Any]) -> str:
-    """Return the command that makes a row again; a given model needs the code and the weights that its note names."""
-    where = f"--suite {row['suite']}"
-    if row["seed_list"] == str(GIVEN_SEED):
-        text = f"rbp evaluate --model CODE --weights FILE --name {row['recipe']} {where} --task {row['task']}"
-        text += f" --images {row['images']}"
-    else:
-        recipes = [BASELINE] if row["recipe"] == BASELINE else [BASELINE, row["recipe"]]
-        text = f"rbp run {where} --on {row['task']}:{row['images']}"
-        text += "".join(f" --recipe {name}" for name in recipes)
-        text += f" --seeds {_seeds(row['seed_list'])}" if row["seed_list"] else ""
-        text += "" if row["precision"] == "float32" else f" --precision {row['precision']}"
-    text += "" if row["size"] == "full" else f" --size {row['size']}"
-    return f"{text} --colour {row['colour']}"
-
-
-def _seeds(listed: str) -> str:
-    """Return seeds as ``--seeds`` takes them: a count where they are the first ones, else a list."""
-    seeds = [int(seed) for seed in listed.split(",")]
-    if seeds == list(range(len(seeds))):
-        return str(len(seeds))
-    return f"{seeds[0]}," if len(seeds) == 1 else ",".join(map(str, seeds))
 
 
 def _number(row: dict[str, Any], name: str, best_value: float) -> Cell:

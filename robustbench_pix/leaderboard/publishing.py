@@ -44,10 +44,11 @@ def publish(
     leaderboard: pd.DataFrame,
     costs: pd.DataFrame,
     queries: pd.DataFrame | None = None,
+    provenance: Provenance | None = None,
 ) -> list[Path]:
     """Write the tables, already merged, with comparisons, picture, page, README and schema, and return the files.
 
-    queries.csv is written where a decision or score attack was run.
+    queries.csv is written where a decision or score attack was run, provenance.json where it is known.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -79,7 +80,7 @@ def publish(
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
         "leaderboard.svg": svg(ranked, rounded),
-        "index.html": page(ranked, rounded, against_queries),
+        "index.html": page(ranked, rounded, against_queries, provenance),
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
@@ -90,6 +91,8 @@ def publish(
     ):
         if len(table):
             texts[name] = to_csv_text(table, of)
+    if provenance is not None:
+        texts[PROVENANCE] = json.dumps(provenance, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
 
 
@@ -168,16 +171,6 @@ def read_table(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
         UserError: The file is no CSV file, or has other columns than it should.
     """
     return read(_bytes(file), columns, file)
-
-
-def write_provenance(folder: Path, found: Provenance) -> Path:
-    """Write provenance.json and return it.
-
-    Raises:
-        UserError: The folder cannot be written to.
-    """
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-    return write_whole(folder / PROVENANCE, f"{text}\n".encode())
 
 
 def read_provenance(folder: Path) -> Provenance | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from robustbench_pix.leaderboard.csv_text import as_published
+from robustbench_pix.leaderboard.image_verification import verify_images
 from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance, read_table
 from robustbench_pix.leaderboard.schema import violations
 from robustbench_pix.results.across import across
@@ -18,11 +19,13 @@ from robustbench_pix.results.frames import KEY, leaderboard_columns
 from robustbench_pix.results.merging import asked_rows
 from robustbench_pix.results.rederivation import disagreements
 from robustbench_pix.results.robustness import build_robustness
-from robustbench_pix.runs.store import EXAMPLES
+from robustbench_pix.runs.store import EXAMPLES, Store
 
 
-def verify(folder: Path) -> list[Finding]:
+def verify(folder: Path, store: Store | None = None) -> list[Finding]:
     """Return everything that is wrong with a published folder; nothing of it is run, and no torch is needed.
+
+    With the store of the runs it was published from, queries and worst cases are derived again, too.
 
     Raises:
         UserError: nothing is published there, or a file is damaged or has other columns than it should.
@@ -44,7 +47,7 @@ def verify(folder: Path) -> list[Finding]:
         findings += contradictions(folder, measurements)
     if provenance is None:
         return [*findings, Finding(PROVENANCE, None, "", "there is none; rbp publish writes it")]
-    return findings + wrong_addresses(measurements, provenance)
+    return findings + wrong_addresses(measurements, provenance) + verify_images(folder, measurements, provenance, store)
 
 
 def _leaderboard(measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[Finding]:

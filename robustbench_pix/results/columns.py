@@ -233,7 +233,15 @@ EXAMPLES = (
     Column("l2", "number", "L2 norm of the perturbation; infinite where nothing was found"),
     Column("linf", "number", "Largest change of an entry; infinite where nothing was found"),
     Column("queries", "integer", "Queries of the attacked model for this image"),
+    Column("found_at", "integer", "Query that found the first adversarial within the strength; 0 for none"),
+    *(
+        Column(f"{DISTANCE_AT}{count}", "number", "Best distance after so many queries, in the attack's norm")
+        for count in CHECKPOINTS
+    ),
+    Column("queries_at_half", "integer", "Half of the queries"),
+    Column(f"{DISTANCE_AT}half", "number", "Best distance after half of the queries"),
 )
+"""Given strengths have ``found_at``, distances of one run for all strengths what follows it."""
 
 
 def names(columns: tuple[Column, ...]) -> list[str]:

@@ -2,38 +2,54 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.merging import REPLACED
+from robustbench_pix.results.provenance import Provenance
 
-NUMBERS = {"clean_accuracy": "clean", "score": "score", "gain": "gain", "rank": ""}
-"""Compared numbers, with what the ends of their intervals are named after."""
+NUMBERS = {"clean_accuracy": "clean", "score": "score", "gain": "gain", "rank": "", "worst_case": ""}
+"""Compared numbers, with what the ends of their intervals are named after; and so those under each attack."""
+
+TEXTS = ("status", "seed_list", "note", "gradients")
 
 HASHES = ("recipe_hash", "task_hash", "suite_hash")
+DATA = "data of "
+"""Begins the names of digests of data, which only a provenance tells."""
+
 ORIGINS = ("version", "torch", "device")
 """What explains a difference of numbers under equal hashes."""
 
-Board = tuple[pd.DataFrame, pd.DataFrame]
-"""Measurements and leaderboard."""
+Board = tuple[pd.DataFrame, pd.DataFrame, Provenance]
+"""Measurements, leaderboard, and where they come from."""
 
 
 def differences(first: Board, second: Board) -> list[dict[str, Any]]:
     """Return one row for everything in which two boards differ.
 
-    Its fields are those of the block and ``recipe``; ``what``: only in A, only in B, status, number, hash or origin;
+    Its fields are those of the block and ``recipe``; ``what``: only in A, only in B, status, number, hash, origin or
+    version;
     ``column`` that differs, an attack_hash followed by the attack; ``a`` and ``b``, what each has; ``difference``,
     B - A of numbers that both have; ``covered``: whose 95% interval holds the other's number, both, A, B or neither.
+    Of a row that both have under other versions of the suite nothing but these is compared.
     """
-    rows = [_by_key(leaderboard) for _, leaderboard in (first, second)]
-    facts = [_facts(measurements) for measurements, _ in (first, second)]
+    rows = [_by_key(leaderboard) for _, leaderboard, _ in (first, second)]
+    facts = [_facts(measurements, provenance) for measurements, _, provenance in (first, second)]
+    versions = [_versions(one, other) for one, other in (rows, rows[::-1])]
     found: list[dict[str, Any]] = []
     for key in dict.fromkeys([*rows[0], *rows[1]]):
         named = dict(zip(KEY, key, strict=True))
-        if key not in rows[0] or key not in rows[1]:
-            found.append({**named, **_change(f"only in {'A' if key in rows[0] else 'B'}", "")})
-            continue
-        changes = _status(rows[0][key], rows[1][key]) + _numbers(rows[0][key], rows[1][key])
-        changes += _texts(facts[0].get(key, {}), facts[1].get(key, {}))
+        alike = tuple(named[name] for name in REPLACED)
+        if key in rows[0] and key in rows[1]:
+            changes = _status(rows[0][key], rows[1][key]) + _numbers(rows[0][key], rows[1][key])
+            changes += _texts(facts[0].get(key, {}), facts[1].get(key, {}))
+        elif alike in versions[0] and alike in versions[1]:
+            change = _change("version", "suite_version", versions[0][alike], versions[1][alike])
+            changes = [change] if key in rows[0] else []
+        else:
+            changes = [_change(f"only in {'A' if key in rows[0] else 'B'}", "")]
         found += [{**named, **change} for change in changes]
     return found
 
@@ -43,26 +59,38 @@ def _by_key(leaderboard: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
     return {tuple(row[name] for name in KEY): row for row in records}
 
 
-def _facts(measurements: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, str]]:
-    """Return the hashes and origins of each row of the board; several of a kind are joined."""
+def _versions(rows: dict[tuple[Any, ...], Any], others: dict[tuple[Any, ...], Any]) -> dict[tuple[Any, ...], str]:
+    """Return the suite's versions of rows that the other board lacks, by what they share with any other version."""
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for key in rows:
+        if key not in others:
+            named = dict(zip(KEY, key, strict=True))
+            found.setdefault(tuple(named[name] for name in REPLACED), []).append(str(named["suite_version"]))
+    return {alike: " and ".join(versions) for alike, versions in found.items()}
+
+
+def _facts(measurements: pd.DataFrame, provenance: Provenance) -> dict[tuple[Any, ...], dict[str, str]]:
+    """Return the hashes, digests of data and origins of each row of the board; several of a kind are joined."""
     found: dict[tuple[Any, ...], dict[str, str]] = {}
+    data = {tuple(row[name] for name in KEY): row["data"] for row in provenance["rows"]}
     for key, rows in measurements.groupby(KEY, sort=False):
         facts = {name: " and ".join(sorted(rows[name].unique())) for name in (*HASHES, *ORIGINS)}
         for attack, hashes in rows.groupby("attack", sort=False)["attack_hash"]:
             facts[f"attack_hash {attack}"] = " and ".join(sorted(hashes.unique()))
-        found[tuple(key)] = facts
+        found[tuple(key)] = facts | {f"{DATA}{of}": digest or "" for of, digest in data.get(tuple(key), {}).items()}
     return found
 
 
 def _status(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
-    pairs = [(name, str(first[name]), str(second[name])) for name in ("status", "seed_list")]
+    pairs = [(name, str(first[name]), str(second[name])) for name in TEXTS]
     return [_change("status", name, a, b) for name, a, b in pairs if a != b]
 
 
 def _numbers(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
-    for name, interval in NUMBERS.items():
-        a, b = first[name], second[name]
+    under = [name for name in {**first, **second} if name.startswith((ROBUSTNESS_PREFIX, DISTANCE_PREFIX))]
+    for name, interval in {**NUMBERS, **dict.fromkeys(under, "")}.items():
+        a, b = first.get(name, np.nan), second.get(name, np.nan)
         absent = pd.isna(a), pd.isna(b)
         if all(absent) or (not any(absent) and a == b):
             continue
@@ -86,7 +114,8 @@ def _covered(first: dict[str, Any], second: dict[str, Any], name: str, interval:
 
 
 def _texts(first: dict[str, str], second: dict[str, str]) -> list[dict[str, Any]]:
-    names = dict.fromkeys([*first, *second])
+    known = {name for name in {**first, **second} if not name.startswith(DATA) or (name in first and name in second)}
+    names = [name for name in {**first, **second} if name in known]
     changed = [name for name in names if first.get(name, "") != second.get(name, "")]
     return [
         _change("origin" if name in ORIGINS else "hash", name, first.get(name, ""), second.get(name, ""))

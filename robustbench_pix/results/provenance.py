@@ -65,7 +65,7 @@ def _add(
         found["tasks"][facts["task_hash"]] = {"numerics": model["numerics"], "task": model["task"]}
         found["recipes"][facts["recipe_hash"]] = model["regularization"]
     data = {"task": model.get("task", model)["dataset"], "images": (model.get("regularization") or {}).get("images")}
-    given = first["context"]["reference"].replace("\\", "/").rpartition("/")[2] if "model" in model else None
+    given = first["context"] if "model" in model else None
     made = [{name: spec[name] for name in MADE_WITH if spec.get(name)} for spec in (*models.values(), *specs.values())]
     found["rows"].append(
         {
@@ -75,7 +75,7 @@ def _add(
             "attacks": attacks,
             "data": data,
             "made_with": [json.loads(text) for text in sorted({canonical_json(one) for one in made})],
-            "command": command_of(facts, seeds, checked=checked, model=given, catalogue=catalogue),
+            "command": command_of(facts, seeds, checked=checked, given=given, catalogue=catalogue),
         }
     )
 

@@ -4,7 +4,7 @@ Success is what evaluation judged, so that its rate is that of the measurements.
 to the next of 10, 20, 30, 50, 70, 100, ... queries, and counted there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,16 +33,24 @@ def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:
         if cell["attack"] != CHECK and store.has(cell["run"]) and store.damage(cell["run"]) is None:
             by_attack.setdefault(cell["attack"], []).append(cell["run"])
     for attack, runs in by_attack.items():
-        identity = store.spec(runs[0])["identity"]
-        spec = identity["attack"]
-        if spec["access"] not in ACCESSES:
-            continue
-        examples = pd.concat([pd.read_parquet(store.folder(run) / EXAMPLES) for run in runs], ignore_index=True)
-        examples = examples[examples["label"] == examples["clean_prediction"]]
-        shared = {name: row["facts"][name] for name in KEY}
-        shared |= {"attack": attack, "strength_kind": spec["strength"], "seeds": len(runs)}
-        for line in _of_attack(examples, spec):
-            yield shared | line
+        spec = store.spec(runs[0])["identity"]["attack"]
+        if spec["access"] in ACCESSES:
+            named = {name: row["facts"][name] for name in KEY} | {"attack": attack}
+            examples = [pd.read_parquet(store.folder(run) / EXAMPLES) for run in runs]
+            yield from (named | line for line in attack_lines(examples, spec))
+
+
+def attack_lines(models: Sequence[pd.DataFrame], spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Return one line for each strength above 0 of a decision or score attack.
+
+    Args:
+        models: the examples of each attacked model, as ``evaluate`` returns them.
+        spec: the attack's specification.
+    """
+    examples = pd.concat(models, ignore_index=True)
+    examples = examples[examples["label"] == examples["clean_prediction"]]
+    shared = {"strength_kind": spec["strength"], "seeds": len(models)}
+    return (shared | line for line in _of_attack(examples, spec))
 
 
 def _of_attack(examples: pd.DataFrame, spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -74,11 +82,11 @@ def _fooled(rows: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.integer]]
 
 def _within(rows: pd.DataFrame, strength: float, kind: str) -> tuple[NDArray[np.bool_], NDArray[np.integer]]:
     """Return whose distance came within a strength, and after how many queries, up to the next checkpoint."""
-    within = rows[[f"{DISTANCE_AT}{count}" for count in CHECKPOINTS]].to_numpy() <= strength
+    within = rows[[f"{DISTANCE_AT}{count}" for count in CHECKPOINTS]].to_numpy(np.float64) <= strength
     first, asked = np.array(CHECKPOINTS)[within.argmax(axis=1)], rows["queries"].to_numpy()
     # The last queries may lie beyond the last checkpoint that they reached, and the judge may find a nearer one.
     found_at = np.where(within.any(axis=1), np.minimum(first, asked), asked)
-    return rows["linf" if kind == "linf" else "l2"].to_numpy() <= strength, found_at
+    return rows["linf" if kind == "linf" else "l2"].to_numpy(np.float64) <= strength, found_at
 
 
 def _median(values: "pd.Series[float]") -> float:

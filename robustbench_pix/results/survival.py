@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from robustbench_pix.results.statistics import LEVEL
 
+ROUNDING = 1e-12
+"""The survival function is a product: what is one half may come out above it."""
+
 
 class QueriesToSuccess(NamedTuple):
     """The median number of queries with its interval, NaN where it is not reached, and the mean up to a limit."""
@@ -52,5 +55,5 @@ def queries_to_success(queries: NDArray[np.integer], found: NDArray[np.bool_], l
 
 
 def _first_at_half(queries: NDArray[np.floating], survival: NDArray[np.floating]) -> float:
-    reached = queries[survival <= 0.5]
+    reached = queries[survival <= 0.5 + ROUNDING]
     return float(reached[0]) if reached.size else float("nan")

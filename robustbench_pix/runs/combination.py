@@ -93,6 +93,7 @@ class CombinationPlanner:
             "title": f"keep {given.name} on {self.task.name}{self.trainings.size}",
             "reference": given.reference,
             "folder": place(given.folder),
+            "weights": given.weights.name if given.weights else None,
             "data": self.trainings.data_context,
         }
         model = self.plan.add(Job("given", identity, context))

@@ -88,11 +88,13 @@ def _hashes(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def _union(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the cells of both, seed by seed in the order of the suite, as if they were planned at once."""
     cells = {(cell["seed"], cell["attack"]): cell for cell in (*older["cells"], *newer["cells"])}
+    order = [*newer["facts"]["attacks"].split(","), CHECK]
     seeds = sorted({int(seed) for row in (older, newer) for seed in row["facts"]["seed_list"].split(",")})
     facts = {**newer["facts"], "seed_list": ",".join(map(str, seeds))}
     return {
         "facts": facts,
-        "cells": [cells[key] for key in sorted(cells)],
+        "cells": [cells[key] for key in sorted(cells, key=lambda key: (key[0], order.index(key[1])))],
         "failed": {**older["failed"], **newer["failed"]},
     }

@@ -6,11 +6,20 @@ import pytest
 from tests.leaderboard.conftest import Table, rbp
 
 
-def changes(*folders):
+def differing(*folders):
     said = rbp("diff", *folders, "--format", "json")
     rows = json.loads(said.stdout)
     assert said.exit_code == bool(rows)
     return rows
+
+
+def changes(*folders):
+    """Return what differs between the boards, without the files."""
+    return [row for row in differing(*folders) if row["task"]]
+
+
+def files(*folders):
+    return [(row["what"], row["column"], row["a"], row["b"]) for row in differing(*folders) if not row["task"]]
 
 
 def test_a_folder_does_not_differ_from_itself(made, copy):
@@ -77,10 +86,76 @@ def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypat
     board.write(board.where(recipe="thresholded"), score="0.1")
     said = rbp("diff", made / "leaderboard", copy)
     assert said.exit_code == 1
-    assert said.output.endswith("1 difference.\n")
+    assert said.output.startswith("tiny:tiny, tiny 1, network small, gray\nrecipe ")
+    assert "\n\nFiles\nwhat  column           a       b     \n" in said.output
+    assert said.output.endswith("2 differences.\n")
     assert max(map(len, said.output.splitlines())) <= 100
     assert rbp("diff", made / "leaderboard", copy, "--format", "csv").stdout.startswith("suite,suite_version,protocol")
     assert rbp("diff", made / "leaderboard", copy, "--format", "markdown").stdout.startswith("| suite | suite_version ")
     assert "it holds no measurements.csv" in rbp("diff", copy, tmp_path).output
     shutil.rmtree(copy)
     assert rbp("diff", made / "leaderboard", copy).exit_code == 2
+
+
+def test_numbers_and_words_of_a_row_that_have_no_interval(made, copy):
+    board = Table(copy / "leaderboard.csv")
+    (place,) = board.where(recipe="thresholded")
+    board.write([place], **{"robustness_gaussian": "0.5", "worst_case": "0.25", "note": "new", "gradients": "sound"})
+    found = {row["column"]: row for row in changes(made / "leaderboard", copy)}
+    assert {name: row["what"] for name, row in found.items()} == {
+        "note": "status", "gradients": "status", "worst_case": "number", "robustness_gaussian": "number",
+    }  # fmt: skip
+    old = Table(made / "leaderboard/leaderboard.csv").number(place, "robustness_gaussian")
+    assert found["robustness_gaussian"]["difference"] == pytest.approx(0.5 - old)
+    board.rows = board.rows.drop(columns="robustness_gaussian")
+    board.write()
+    gone = {row["recipe"]: row for row in changes(made / "leaderboard", copy) if row["column"] == "robustness_gaussian"}
+    assert {row["b"] for row in gone.values()} == {""}
+    assert set(gone) == {"unregularized", "thresholded", "net"}
+
+
+def test_a_row_under_another_version_of_the_suite_is_the_same_row(made, copy):
+    for name in ("leaderboard", "measurements"):
+        table = Table(copy / f"{name}.csv")
+        table.write(table.where(recipe="thresholded"), suite_version="2")
+    (found,) = changes(made / "leaderboard", copy)
+    assert {name: found[name] for name in ("recipe", "what", "column", "a", "b")} == {
+        "recipe": "thresholded", "what": "version", "column": "suite_version", "a": "1", "b": "2",
+    }  # fmt: skip
+    (back,) = changes(copy, made / "leaderboard")
+    assert (back["a"], back["b"]) == ("2", "1")
+
+
+def test_other_data_is_told_where_both_say_what_it_was(made, copy):
+    file = copy / "provenance.json"
+    provenance = json.loads(file.read_text())
+    for row in provenance["rows"]:
+        row["data"]["task"] = "0123456789abcdef"
+    file.write_text(json.dumps(provenance))
+    found = changes(made / "leaderboard", copy)
+    assert {(row["recipe"], row["what"], row["column"], row["b"]) for row in found} == {
+        (recipe, "hash", "data of task", "0123456789abcdef") for recipe in ("unregularized", "thresholded", "net")
+    }
+    assert files(made / "leaderboard", copy) == [("file", "provenance.json", "", "")]
+    file.unlink()
+    assert changes(made / "leaderboard", copy) == []
+    assert files(made / "leaderboard", copy) == [("only in A", "provenance.json", "", "")]
+
+
+def test_files_that_are_gone_or_hold_something_else(made, copy):
+    measured = Table(copy / "measurements.csv")
+    measured.write([3, 4], failed="1")
+    (copy / "leaderboard.svg").unlink()
+    (copy / "notes.txt").write_text("more")
+    (copy / "examples.parquet").write_bytes(b"other")
+    for name in ("index.html", "costs.csv"):  # drawn from the tables; times
+        (copy / name).write_text((copy / name).read_text() + "\n")
+    assert files(made / "leaderboard", copy) == [
+        ("file", "examples.parquet", "", ""),
+        ("only in A", "leaderboard.svg", "", ""),
+        ("file", "measurements.csv", "2 lines", "2 lines"),
+        ("only in B", "notes.txt", "", ""),
+    ]
+    measured.rows = measured.rows.drop(4)
+    measured.write()
+    assert ("file", "measurements.csv", "2 lines", "1 line") in files(made / "leaderboard", copy)

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.leaderboard.page import page
-from robustbench_pix.leaderboard.page_rows import command
 from robustbench_pix.leaderboard.panel import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.frames import KEY
@@ -134,32 +133,6 @@ def test_published_curves_lie_behind_ours_only_where_task_images_and_attack_agre
         if published:
             figure = text[text.index("<figure") : text.index("</figure>")]
             assert figure.index("thresholded (paper)") < figure.index(">thresholded<")
-
-
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({}, "rbp run --suite blackbox --on digits:digits --recipe unregularized --recipe pixel --seeds 3"),
-        ({"seed_list": "4"}, "--recipe pixel --seeds 4, --colour"),
-        ({"seed_list": "0,2"}, "--seeds 0,2 --colour"),
-        ({"size": "small", "precision": "tf32"}, "--precision tf32 --size small --colour gray"),
-        ({"recipe": "unregularized"}, "--on digits:digits --recipe unregularized --seeds 3"),
-        (
-            {"seed_list": "2000000"},
-            "rbp evaluate --model CODE --weights FILE --name pixel --suite blackbox --task",
-        ),
-    ],
-)
-def test_the_command_that_makes_a_row_again(changed, expected):
-    from click.testing import CliRunner
-
-    from robustbench_pix.cli import main
-
-    text = command(block() | {"recipe": "pixel", "seed_list": "0,1,2"} | changed)
-    assert expected in text
-    if text.startswith("rbp run") and "small" not in text:
-        done = CliRunner().invoke(main, [*text.split()[1:], "--dry-run"])
-        assert done.exit_code == 0, done.output
 
 
 def test_a_large_board_stays_small():

@@ -1,6 +1,8 @@
 import hashlib
 import json
+import re
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,16 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.cli import running
 from robustbench_pix.leaderboard.publishing import read_published
 from robustbench_pix.leaderboard.verification import verify
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.commands import command_of
 from robustbench_pix.results.provenance import empty, merged
 from robustbench_pix.runs import origin
+from robustbench_pix.runs.planning import make_plan
+from robustbench_pix.runs.plans import saved_rows
+from robustbench_pix.runs.store import Store
 from tests.leaderboard.conftest import rbp
 from tests.tables import block
 
@@ -88,29 +94,62 @@ def test_the_commit_is_that_of_the_checkout_and_absent_outside_one(tmp_path, mon
     origin.commit.cache_clear()
 
 
-@pytest.mark.parametrize("recipe", ["unregularized", "thresholded"])
-def test_the_command_of_a_row_makes_that_row_and_nothing_else(made, provenance, recipe):
-    row = rows(provenance)[recipe]
-    assert row["command"] == f"rbp run --suite tiny --on tiny --recipe {recipe} --seeds 0,1"
-    planned = rbp(*row["command"].split()[1:], "--dry-run", "--format", "json", "--workspace", made, "--device", "cpu")
-    assert [line["count"] for line in json.loads(planned.stdout) if line["jobs"] == "all"] == [0]
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ("unregularized", "rbp run --suite tiny --on tiny --recipe unregularized --seeds 0,1"),
+        ("thresholded", "rbp run --suite tiny --on tiny --recipe unregularized --recipe thresholded --seeds 0,1"),
+        ("net", "rbp evaluate --model net.py:net --task tiny --suite tiny --name net"),
+    ],
+)
+def test_the_command_of_a_row_makes_its_runs_again_and_those_that_its_gain_needs(
+    made, provenance, recipe, expected, monkeypatch
+):
+    command = rows(provenance)[recipe]["command"]
+    assert command == expected
+    asked = []
+    monkeypatch.setattr(running, "run_and_show", lambda request, *_: asked.append(request) or True)
+    monkeypatch.chdir(made)
+    assert rbp(*command.split()[1:], "--workspace", made).exit_code == 0
+    planned = {row.facts["recipe"]: {cell.run for cell in row.cells} for row in make_plan(asked[0], "cpu").rows}
+    kept = {row["facts"]["recipe"]: {cell["run"] for cell in row["cells"]} for row in saved_rows(Store(made / "runs"))}
+    needed = {recipe} if recipe == "net" else {"unregularized", recipe}
+    assert planned == {name: kept[name] for name in needed}
+
+
+def test_the_page_states_the_commands_of_the_provenance(made, provenance):
+    text = unescape((made / "leaderboard/index.html").read_text())
+    told = re.findall(r'<code class="command">(.*?)</code>', text)
+    assert sorted(told) == sorted(row["command"] for row in provenance["rows"])
+    for name, row in rows(provenance).items():
+        unfolded = text[text.index(f"How {name} was measured") :]
+        assert f'<code class="command">{row["command"]}</code>' in unfolded[: unfolded.index("</details>")]
+    unmeasured = text[text.index("How neural was measured") :]
+    assert "makes it again" not in unmeasured[: unmeasured.index("</details>")]
 
 
 def test_commands_state_what_is_not_done_anyway(tmp_path):
     catalogue, facts = Workspace(tmp_path), {**block("mnist", "natural"), "recipe": "pixel"}
 
-    def command(checked=True, model=None, seeds=(4,), **changed):
-        return command_of({**facts, **changed}, list(seeds), checked=checked, model=model, catalogue=catalogue)
+    def command(checked=True, given=None, seeds=(4,), **changed):
+        return command_of({**facts, **changed}, list(seeds), checked=checked, given=given, catalogue=catalogue)
 
-    assert command() == "rbp run --suite blackbox --on mnist:natural --recipe pixel --seeds 4,"
+    both = "--recipe unregularized --recipe pixel"
+    assert command() == f"rbp run --suite blackbox --on mnist:natural {both} --seeds 4,"
     assert command(checked=False).endswith(" --no-check-gradients")
     assert command(suite="noise").endswith("--seeds 4, --check-gradients")
     assert command(checked=False, suite="noise").endswith("--seeds 4,")
     changed = command(size="small", colour="rgb", precision="tf32", seeds=(0, 1))
     assert changed.endswith(" --seeds 0,1 --size small --colour rgb --precision tf32")
-    given = command(model="net.py:net", images="mnist", recipe="theirs")
-    assert given == "rbp evaluate --model net.py:net --weights FILE --task mnist --suite blackbox --name theirs"
-    assert " --images natural " in command(model="net.py:net")
+    assert " --on other --recipe " in command(task="other", images="other")
+    assert command(task="other", images="other").endswith(" --colour gray"), "it is not known what that task does"
+    net = {"reference": "theirs/net.py:net", "weights": "small.safetensors"}
+    given = command(given=net, images="mnist", recipe="theirs")
+    start = "rbp evaluate --model net.py:net --weights small.safetensors --task mnist --suite blackbox"
+    assert given == f"{start} --name theirs"
+    assert " --images natural " in command(given=net)
+    assert "--weights" not in command(given=net | {"weights": None})
+    assert " --weights FILE " in command(given={"reference": "net.py:net"})
 
 
 def test_rows_of_others_stay_with_what_they_name_and_nothing_else_does(provenance):
