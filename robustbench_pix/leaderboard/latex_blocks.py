@@ -45,9 +45,10 @@ class Block(NamedTuple):
         """Return a caption as LaTeX: what is shown of which block, what its columns mean, how it was measured."""
         indented = ["indented: control of the recipe above"] if any(self.below.values()) else []
         measured = facts.measuring_facts(self.rows, self.measured)
-        doubts = [f"{text.rstrip('.')}." for text in [*facts.mixtures(self.measured), *self._doubts()]]
-        said = [f"{title} on {block_name(self.rows.iloc[0])[0]}.", f"{'; '.join([*columns, *indented])}."]
-        return latex.escaped(" ".join([*said, f"Measured: {'; '.join(measured)}.", *doubts]))
+        doubts = [f"Notes: {'; '.join(told)}."] if (told := self._doubts()) else []
+        shown = f"{title} on {block_name(self.rows.iloc[0])[0]}: {'; '.join([*columns, *indented])}."
+        mixed = facts.mixtures(self.measured)
+        return latex.escaped(" ".join([shown, f"Measured: {'; '.join(measured)}.", *mixed, *doubts]))
 
     def _doubts(self) -> list[str]:
         """Return what is wrong with rows, or unusual about them."""

@@ -12,7 +12,8 @@ from robustbench_pix.leaderboard.matrix import SAME
 from robustbench_pix.results.columns import ROBUSTNESS_PREFIX
 from robustbench_pix.results.matrix import ALL, MEAN, SOURCE
 
-VICTIMS_A_TABLE = 5
+VICTIMS_A_TABLE = 4
+"""More do not fit into a page's width."""
 LEGEND = (
     "robustness (mean accuracy from no attack to the strongest) of each victim (across) to images made on each source "
     "(down)",

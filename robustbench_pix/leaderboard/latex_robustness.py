@@ -19,7 +19,7 @@ from robustbench_pix.leaderboard.latex_columns import (
     table,
     with_half,
 )
-from robustbench_pix.results.columns import WORST_CASE
+from robustbench_pix.results.columns import ROBUSTNESS_PREFIX, WORST_CASE
 
 ATTACKS_A_TABLE = 3
 """More do not fit into a page's width."""
@@ -53,8 +53,9 @@ def robustness_tables(block: Block, robustness: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     parts = [_summary(block, rows[rows["attack"] == WORST_CASE])]
-    there = set(rows["attack"])
-    attacks = [str(attack) for attack in block.measured["attack"].unique() if attack in there and attack != WORST_CASE]
+    columns = map(str, block.rows.columns)
+    named = [name.removeprefix(ROBUSTNESS_PREFIX) for name in columns if name.startswith(ROBUSTNESS_PREFIX)]
+    attacks = [attack for attack in named if attack in set(rows["attack"])]
     shown = [attacks[start : start + ATTACKS_A_TABLE] for start in range(0, len(attacks), ATTACKS_A_TABLE)]
     parts += [_by_attack(block, rows, some, number) for number, some in enumerate(shown, start=1)]
     return "\n".join(parts)
