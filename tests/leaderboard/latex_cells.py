@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+import pytest
+
 LAYOUTS = re.compile(r"r@\{\}l@\{\}l|r@\{\}l|[lr]")
 TABLE = re.compile(
     r"\\begin\{table\*\}.*?\\caption\{(?P<caption>.*?)\}\n\\label\{(?P<label>.*?)\}\n\\begin\{tabular\}\{(?P<layout>.*?)\}\n"
@@ -37,6 +39,11 @@ def value(cell):
     first, *rest = re.split(r"±|\[", cell.rstrip("]"))
     rest = [float(number.replace(",", "")) for part in rest for number in part.split(", ")]
     return (float(first.strip("*=<> ").replace(",", "")), *rest)
+
+
+def close(text, *wanted, decimals=3):
+    """Hold the numbers of a cell against those of the CSV file, to half of the last digit that is shown."""
+    return value(text) == pytest.approx(wanted, abs=0.5001 * 10.0**-decimals)
 
 
 def _read(found):
