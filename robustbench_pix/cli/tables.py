@@ -41,12 +41,13 @@ FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
 
 
 class Found(NamedTuple):
-    """A board and where it comes from."""
+    """A board and where it comes from: the folder in which it is published, or None if it is of runs."""
 
     origin: str
     leaderboard: pd.DataFrame
     measurements: pd.DataFrame
     across: pd.DataFrame
+    folder: Path | None = None
 
 
 def boards_of(workspace: Workspace, *, published: bool) -> Found:
@@ -63,7 +64,7 @@ def boards_of(workspace: Workspace, *, published: bool) -> Found:
     for place in (workspace.published, SHIPPED / "leaderboard"):
         tables = read_published(place)
         if tables is not None:
-            return Found(f"As published in {place}.", tables[1], tables[0], read_across(place))
+            return Found(f"As published in {place}.", tables[1], tables[0], read_across(place), place)
     raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
 
 

@@ -40,6 +40,10 @@ AS_IN_RUN = {
     "--source-seeds", metavar="COUNT", type=click.IntRange(min=1, max=1000), default=2, show_default=True,
     help="How many sources of each recipe and network.",
 )  # fmt: skip
+@click.option(
+    "--latex", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the matrix as a table for a paper.",
+)  # fmt: skip
 @click.pass_context
 def transfer(
     context: click.Context,
@@ -49,6 +53,7 @@ def transfer(
     source_recipes: tuple[str, ...],
     source_networks: tuple[str, ...],
     source_seeds: int,
+    latex: Path | None,
     seeds: str,
     size: str,
     colour: str | None,
@@ -95,7 +100,7 @@ def transfer(
     from robustbench_pix.cli.transferring import transfer_and_show
     from robustbench_pix.runs.running import Means
 
-    if not transfer_and_show(request, entry, sources, task.network, Means(device, executor, workers), style):
+    if not transfer_and_show(request, entry, sources, task.network, Means(device, executor, workers), style, latex):
         context.exit(1)
 
 

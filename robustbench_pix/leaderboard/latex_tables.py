@@ -1,11 +1,12 @@
 """The tables of a board as LaTeX: a leaderboard a block, and our curves beside the published ones."""
 
+import textwrap
 from typing import Any
 
 import pandas as pd
 
 from robustbench_pix.leaderboard import facts, latex
-from robustbench_pix.leaderboard.cells import best, distance, share, wrapped
+from robustbench_pix.leaderboard.cells import best, distance, share
 from robustbench_pix.leaderboard.figure_style import STRENGTHS, attack_name, block_name
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK
@@ -112,7 +113,7 @@ def _block_table(rows: pd.DataFrame, measured: pd.DataFrame, attacks: list[str],
 
 
 def _heading(attack: str) -> str:
-    lines = [latex.escaped(line) for line in wrapped(attack_name(attack), HEADING_WIDTH)]
+    lines = [latex.escaped(line) for line in textwrap.wrap(attack_name(attack), HEADING_WIDTH)]
     return rf"\shortstack[r]{{{latex.LINE_END.join(lines)}}}"
 
 

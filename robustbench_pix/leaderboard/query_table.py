@@ -31,8 +31,7 @@ def render_queries(table: pd.DataFrame, width: int) -> Group:
     """Return the tables of all attacks, each at the strength in the middle of those above 0."""
     parts: list[RenderableType] = []
     for _, rows in table.groupby([*BLOCK, "attack"], sort=False):
-        strengths = sorted(rows["strength"].unique())
-        strength = strengths[(len(strengths) - 1) // 2]
+        strength = middle_strength(rows)
         rows = rows[rows["strength"] == strength]
         first, limit = rows.iloc[0], int(rows["limit"].max())
         told = f"  {first['attack']}, {first['strength_kind']} {strength:.3g}"
@@ -41,6 +40,12 @@ def render_queries(table: pd.DataFrame, width: int) -> Group:
         told = f"  suite {first['suite']} {first['suite_version']}{size}, {limit:,} queries at most"
         parts += [Text.assemble(head, (told, "dim")), "", _table(rows), ""]
     return Group(*parts, Text(flowing(LEGEND, width), style="dim"))
+
+
+def middle_strength(rows: pd.DataFrame) -> float:
+    """Return the strength in the middle of those above 0, the lower of two."""
+    strengths = sorted(rows["strength"].unique())
+    return float(strengths[(len(strengths) - 1) // 2])
 
 
 def _table(rows: pd.DataFrame) -> Table:

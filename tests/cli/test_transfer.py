@@ -141,3 +141,15 @@ def test_minimal_distances_have_a_matrix_too(workspace, matrix):
     arguments = ("--recipe", "unregularized", "--source-seeds", "1", "--seeds", "1", "--format", "csv")
     [row] = records(matrix("--attack", "deep", *arguments).out)
     assert 0 <= float(row["robustness_unregularized"]) <= 1
+
+
+def test_a_table_for_a_paper_holds_the_matrix(workspace, matrix):
+    arguments = ("--recipe", "unregularized", "--source-seeds", "1", "--seeds", "1", "--format", "csv")
+    said = matrix(*arguments, "--latex", "paper/transfer.tex")
+    assert "wrote paper/transfer.tex" in said.err
+    [row] = records(said.out)
+    text = (workspace / "paper/transfer.tex").read_text()
+    shown = f"{float(row['robustness_unregularized']):.3f}".removeprefix("0")
+    assert f"unregularized & small network & 0 & $=$ & ${shown}$" in text.replace("{=}", "=")
+    assert "transferred FGSM on tiny:tiny" in text
+    assert "seed of the victims: 0; network of the victims: small; strict protocol" in text

@@ -1,0 +1,286 @@
+"""The LaTeX tables hold what the published CSV files hold, say what they mean, and fit a page."""
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from robustbench_pix.leaderboard.latex_files import Beside, write_tables
+from robustbench_pix.leaderboard.publishing import publish
+from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.columns import COSTS, QUERIES
+from robustbench_pix.results.frames import typed
+from tests.leaderboard.latex_cells import close, read, value
+from tests.leaderboard.paper_board import ATTACKS, RECIPES, board, corruptions, costs, queries
+from tests.tables import CONTROLS, measurements, rows
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Give the CSV files and the tables of the .tex files, by their names."""
+    folder = tmp_path_factory.mktemp("paper")
+    measured, leaderboard = board()
+    spent, asked = costs(measured), queries()
+    publish(folder, measurements=measured, leaderboard=leaderboard, costs=spent, queries=asked)
+    files = write_tables(leaderboard, measured, Beside(spent, asked, corruptions()), folder / "figures")
+    assert {file.parent.name for file in files} == {"blackbox"}
+    tables = {file.stem: read(file.read_text()) for file in files}
+    frames = {name: pd.read_csv(folder / f"{name}.csv") for name in [*tables, "leaderboard"] if name != "corruptions"}
+    return frames, tables
+
+
+def part(frame, task, **fields):
+    chosen = frame[frame["task"] == task]
+    for name, wanted in fields.items():
+        chosen = chosen[chosen[name] == wanted]
+    return chosen
+
+
+def test_every_table_of_the_board_has_a_file(made):
+    _, tables = made
+    assert sorted(tables) == ["comparisons", "corruptions", "queries", "recipe-costs", "robustness"]
+    assert {name: len(of) for name, of in tables.items()} == {
+        "comparisons": 2, "corruptions": 1, "queries": 2, "recipe-costs": 2, "robustness": 6,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "task"), [(0, "digits"), (1, "mnist")])
+def test_comparisons_hold_every_row_below_what_it_is_compared_with(made, place, task):
+    frames, tables = made
+    frame, lines, against = part(frames["comparisons"], task), tables["comparisons"][place].lines, None
+    found = 0
+    for name, *cells in lines:
+        if not cells:
+            against = name
+            continue
+        if against == "compared with unregularized":
+            row = part(frame, task, role="baseline", recipe=name).squeeze()
+        else:
+            assert against == "thresholded compared with its controls"
+            row = part(frame, task, role="control", recipe="thresholded", reference=name).squeeze()
+        seeds, difference, student, flip, detectable, verdict = cells
+        assert int(seeds) == row["seeds"]
+        assert close(difference, row["difference"], (row["high"] - row["low"]) / 2)
+        assert difference[0] == ("+" if row["difference"] >= 0 else "-")
+        for cell, name in ((student, "p_student_holm"), (flip, "p_holm")):
+            if np.isnan(row[name]):
+                assert cell == "--"
+            elif row[name] < 0.001:
+                assert cell == "<.001"
+            else:
+                assert close(cell, row[name])
+        assert close(detectable, row["detectable"])
+        assert verdict.strip("*") == row["verdict"]
+        assert verdict.startswith("*") == (row["verdict"] in ("better", "worse"))
+        found += 1
+    assert found == len(frame)
+    said = "no test: 3 seeds" if task == "mnist" else "sign-flip"
+    assert said in tables["comparisons"][place].caption
+
+
+@pytest.mark.parametrize(("first", "task"), [(0, "digits"), (3, "mnist")])
+def test_robustness_by_attack_has_each_interval_and_halving_strength(made, first, task):
+    frames, tables = made
+    of_attacks = tables["robustness"][first + 1 : first + 3]
+    frame = frames["robustness"]
+    attacks = [ATTACKS[:3], ATTACKS[3:]]
+    shown = 0
+    for table, names in zip(of_attacks, attacks, strict=True):
+        for recipe, *cells in table.lines:
+            for attack, robustness, halving in zip(names, cells[::2], cells[1::2], strict=True):
+                row = part(frame, task, recipe=recipe, attack=attack).squeeze()
+                assert close(robustness, row["robustness"], (row["high"] - row["low"]) / 2)
+                if row["halved_seeds"] == 0:
+                    assert (halving[0], value(halving)) == (">", (0.5,))
+                elif row["halved_seeds"] < row["seeds"]:
+                    assert halving == f"{row['halved_seeds']} of {row['seeds']}"
+                else:
+                    assert close(halving, row["halving"], (row["halving_high"] - row["halving_low"]) / 2)
+                shown += 1
+    assert shown == len(part(frame, task)[part(frame, task)["attack"] != "worst-case"])
+    (thresholded,) = [line for line in of_attacks[0].lines if line[0] == "thresholded"]
+    assert (thresholded[2], thresholded[4]) == (f"1 of {7 if task == 'digits' else 3}", ">.500")
+    assert of_attacks[0].above == ["", "Gaussian noise", "salt-and-pepper noise", "transferred FGSM"]
+    assert "salt-and-pepper noise: probability; transferred FGSM: size" in of_attacks[0].caption
+
+
+def test_no_halving_strength_is_the_best_where_a_recipe_lies_above_all(made):
+    table = made[1]["robustness"][1]
+    bold = [[cell.startswith("*") for cell in line[1:]] for line in table.lines]
+    assert [sum(column) for column in zip(*bold, strict=True)] == [1, 0, 1, 0, 1, 1]
+
+
+def test_excess_and_worst_case_stand_beside_clean_accuracy(made):
+    frames, tables = made
+    digits, mnist = tables["robustness"][0], tables["robustness"][3]
+    assert digits.headings == ["", "clean", "score", "excess", "worst case", "halved at"]
+    assert mnist.headings == ["", "clean", "score", "excess"]
+    for task, table in (("digits", digits), ("mnist", mnist)):
+        assert "neural" not in table.by_name()
+        for recipe, cells in table.by_name().items():
+            row = part(frames["leaderboard"], task, recipe=recipe).squeeze()
+            for heading, name in (("clean", "clean"), ("score", "score"), ("excess", "excess")):
+                number = row["clean_accuracy" if name == "clean" else name]
+                half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+                assert (cells[heading] == "--") == np.isnan(number)
+                assert np.isnan(number) or close(cells[heading], number, half)
+                assert cells[heading].strip("*")[0] in ("+-" if name == "excess" else "1.-")
+    for recipe, cells in digits.by_name().items():
+        row = part(frames["robustness"], "digits", recipe=recipe, attack="worst-case").squeeze()
+        assert close(cells["worst case"], row["robustness"], (row["high"] - row["low"]) / 2)
+        assert close(cells["halved at"], row["halving"], (row["halving_high"] - row["halving_low"]) / 2, decimals=2)
+    scores = part(frames["leaderboard"], "digits").set_index("recipe")["score"].dropna()
+    assert [name for name, cells in digits.by_name().items() if cells["score"].startswith("*")] == [scores.idxmax()]
+
+
+def test_costs_are_those_of_a_model_and_absent_where_one_is_unknown(made):
+    frames, tables = made
+    for task, table in zip(("digits", "mnist"), tables["recipe-costs"], strict=True):
+        frame = part(frames["recipe-costs"], task).set_index("recipe")
+        assert set(table.by_name()) == set(frame.index)
+        for recipe, cells in table.by_name().items():
+            row = frame.loc[recipe]
+            assert int(cells["models"]) == row["seeds"]
+            for heading, name in (("training", "training"), ("attacks", "attack")):
+                number, cell = row[f"{name}_seconds"], cells[f"{heading} (s)"]
+                assert (cell == "--") == np.isnan(number) == (recipe == "decorrelated" and name == "attack")
+                assert cell == "--" or close(cell, number, decimals=1 if frame[f"{name}_seconds"].max() < 100 else 0)
+            ratio = row["training_seconds"] / frame.loc["unregularized", "training_seconds"]
+            assert close(cells["times"], ratio, decimals=1)
+
+
+def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
+    measured, leaderboard = board()
+    measured, leaderboard = (table.assign(size="full") for table in (measured, leaderboard))
+    nothing = Beside(typed(pd.DataFrame(), COSTS), typed(pd.DataFrame(), QUERIES))
+    publish(tmp_path, measurements=measured, leaderboard=leaderboard, costs=nothing.costs)
+    write_tables(leaderboard, measured, nothing, tmp_path)
+    frame = pd.read_csv(tmp_path / "across.csv").set_index("recipe")
+    (table,) = read((tmp_path / "blackbox/across.tex").read_text())
+    assert set(table.by_name()) == set(frame.index)
+    for recipe, cells in table.by_name().items():
+        row = frame.loc[recipe]
+        assert (int(cells["combinations"]), int(cells["models"])) == (row["combinations"], row["models"]) == (2, 10)
+        assert close(cells["mean score"], row["mean"], row["mean_low"], row["mean_high"])
+        assert cells["mean score"].startswith("*") == (row["mean"] == frame["mean"].max())
+        if recipe == "unregularized":
+            assert cells["P(better)"] == "--"
+        else:
+            ends = row[["improvement", "improvement_low", "improvement_high"]]
+            assert close(cells["P(better)"], *ends)
+    claims = [recipe for recipe in table.by_name() if recipe not in CONTROLS]
+    assert claims == list(frame.loc[claims].sort_values("mean", ascending=False).index)
+    assert "combinations: digits:digits, mnist:mnist" in table.caption
+
+
+def test_queries_are_those_at_the_middle_strength(made):
+    frames, tables = made
+    frame = frames["queries"]
+    for attack, table in zip(("boundary", "square"), tables["queries"], strict=True):
+        assert re.search(r"\(\$\\ell_2\$\) 1; at most 1,000 to 1,004 queries an image", table.caption)
+        for name, *cells in table.lines:
+            row = part(frame, "digits", recipe=name, attack=attack, strength=1.0).squeeze()
+            images, *success, end = cells[:4]
+            assert int(images.replace(",", "")) == row["n"]
+            assert all(
+                close(cell, row[f"success_at_{count}"]) for cell, count in zip(success, (100, 1000), strict=True)
+            )
+            assert close(end, row["found"] / row["n"])
+            for cell, count in zip(cells[4:-1], (100, 1000), strict=attack == "boundary"):
+                distance = row[f"distance_at_{count}"]
+                assert cell == "--" if np.isnan(distance) else close(cell, distance, decimals=2)
+            if np.isnan(row["median_queries"]):
+                assert cells[-1] == f">{row['limit']:,}"
+            elif np.isnan(row["median_high"]):
+                assert cells[-1] == f"700[500, >{row['limit']:,}]"
+            else:
+                assert cells[-1] == "700[500, 1,000]"
+        assert table.headings[1:] == [
+            *("images", "100", "1,000", "end"), *["100", "1,000"] * (attack == "boundary"), "median"
+        ]  # fmt: skip
+        assert table.above == ["", "success", *["distance"] * (attack == "boundary"), "queries"]
+    assert {line[-1][0] for line in tables["queries"][0].lines} == {">", "7"}
+
+
+def test_corruptions_hold_the_means_and_say_which_are_of_which_frequency(made):
+    (table,) = made[1]["corruptions"]
+    accuracies, _ = corruptions()
+    assert len(table.lines) == len(accuracies)
+    for row in accuracies.to_dict("records"):
+        cells = table.by_name()[row["recipe"]]
+        assert close(cells["corrupted"], row["mean"], (row["to"] - row["from"]) / 2)
+        for name in ("clean", "low", "medium", "high"):
+            assert close(cells[name], row[name])
+            assert cells[name].startswith("*") == (row[name] == accuracies[name].max())
+        best = row["mean"] == accuracies["mean"].max()
+        assert cells["corrupted"].startswith("*") == best
+    assert "low: a; medium: b; high: c; low up to 0.15 and high above 0.25" in table.caption
+
+
+def test_captions_say_how_the_block_was_measured_and_who_controls_whom(made):
+    _, tables = made
+    for table in itertools.chain.from_iterable(tables.values()):
+        assert "suite blackbox 1" in table.caption
+        assert "strict protocol" in table.caption
+        assert "seeds 0, 1, 2" in table.caption
+    for name in ("comparisons", "robustness", "recipe-costs"):
+        for table in tables[name]:
+            assert "neural not run: no file of responses" in table.caption
+            assert "indented: control of the recipe above" in table.caption
+            names = [line[0][0] for line in table.raw if len(line) > 1]
+            indented = {text.removeprefix(r"\quad ") for text in names if text.startswith(r"\quad")}
+            assert indented == set(CONTROLS) & set(RECIPES)
+            claim = names.index("thresholded")
+            assert set(names[claim + 1 : claim + 3]) == {rf"\quad {control}" for control in indented}
+    assert all(r"$\pm$: half of the 95\% interval" in table.caption for table in tables["robustness"])
+
+
+def test_points_stand_between_the_cells_of_a_number(made):
+    _, tables = made
+    seen = 0
+    for table in itertools.chain.from_iterable(tables.values()):
+        for line in table.raw:
+            for (before, _), (after, _) in itertools.pairwise(line):
+                if after.removeprefix(r"$\mathbf{").startswith(("$.", ".")):
+                    assert not before or re.fullmatch(r"\$(\\mathbf\{)?([-+]|\{[<>=]\})?\d*\}?\$", before), line
+                    seen += 1
+    assert seen > 200
+
+
+def test_a_recipe_without_a_score_is_never_the_best(tmp_path):
+    measured, _ = board()
+    measured = measured[measured["task"] == "digits"]
+    better = measured["recipe"] == "pixel"
+    measured.loc[better, "area"] = 0.99 * measured.loc[better, "strength"]
+    measured = measured[~(better & (measured["attack"] == "boundary"))]
+    leaderboard = build_leaderboard(measured, rows(None, RECIPES, ATTACKS, range(7)))
+    assert leaderboard.set_index("recipe")["score"].isna()["pixel"]
+    write_tables(leaderboard, measured, Beside(costs(measured), queries()), tmp_path)
+    for table in read((tmp_path / "blackbox/robustness.tex").read_text()):
+        (pixel,) = [line for line in table.lines if line[0] == "pixel"]
+        assert not any(cell.startswith("*") for cell in pixel)
+        assert any(cell.startswith("*") for line in table.lines for cell in line)
+
+
+def test_the_least_loss_is_no_best_excess_and_doubts_are_told(tmp_path):
+    recipes = ("shuffled", "thresholded", "unregularized")
+    measured = measurements(recipes=recipes, attacks=ATTACKS)
+    measured["gradients"] = np.where(measured["recipe"] == "shuffled", "masked: no gradient", "sound")
+    measured.loc[measured["seed"] == 2, "torch"] = "2.6.0"
+    leaderboard = build_leaderboard(measured, rows(None, recipes, ATTACKS))
+    assert (leaderboard.set_index("recipe")["excess"].drop("unregularized") < 0).all()
+    write_tables(leaderboard, measured, Beside(costs(measured), queries()), tmp_path)
+    table, *_ = read((tmp_path / "blackbox/robustness.tex").read_text())
+    assert not any(cells["excess"].startswith("*") for cells in table.by_name().values())
+    assert "masked gradients: shuffled." in table.caption
+    assert "Rows mix torch 2.15.0 and 2.6.0" in table.caption
+    asked = read((tmp_path / "blackbox/queries.tex").read_text())
+    assert all(set(table.by_name()) == {"shuffled", "thresholded", "unregularized"} for table in asked)
+
+
+def test_labels_are_unique(made):
+    labels = [table.label for table in itertools.chain.from_iterable(made[1].values())]
+    assert len(set(labels)) == len(labels) == 13
+    assert all(re.fullmatch(r"tab:[A-Za-z0-9-]+", label) for label in labels)
