@@ -11,12 +11,21 @@ from robustbench_pix.leaderboard.schema import violations
 from robustbench_pix.results.across import across
 from robustbench_pix.results.addresses import wrong_addresses
 from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.columns import ACROSS, COMPARISONS, COSTS, MEASUREMENTS, ROBUSTNESS
+from robustbench_pix.results.columns import (
+    ACROSS,
+    COMPARISONS,
+    COSTS,
+    MEASUREMENTS,
+    RECIPE_COSTS,
+    ROBUSTNESS,
+    names,
+)
 from robustbench_pix.results.comparisons import build_comparisons
 from robustbench_pix.results.consistency import inconsistencies
 from robustbench_pix.results.findings import Finding, found
 from robustbench_pix.results.frames import KEY, leaderboard_columns
 from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.recipe_costs import recipe_costs
 from robustbench_pix.results.rederivation import disagreements
 from robustbench_pix.results.robustness import build_robustness
 from robustbench_pix.runs.store import EXAMPLES, Store
@@ -40,7 +49,7 @@ def verify(folder: Path, store: Store | None = None) -> list[Finding]:
         return findings
     findings = inconsistencies(measurements)
     findings += _leaderboard(measurements, leaderboard)
-    findings += derived_again(folder, measurements, leaderboard)
+    findings += derived_again(folder, measurements, leaderboard, costs)
     if (folder / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import contradictions
 
@@ -74,18 +83,23 @@ def _leaderboard(measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[
     return findings + disagreements("leaderboard.csv", leaderboard, derived, columns, KEY)
 
 
-def derived_again(folder: Path, measurements: pd.DataFrame, leaderboard: pd.DataFrame) -> list[Finding]:
-    """Check the published tables that follow from the measurements alone: robustness, comparisons, across."""
+def derived_again(
+    folder: Path, measurements: pd.DataFrame, leaderboard: pd.DataFrame, costs: pd.DataFrame
+) -> list[Finding]:
+    """Check the published tables that follow from measurements and costs: robustness, comparisons, across, costs."""
     asked = asked_rows(leaderboard, measurements)
+    derived = {
+        "robustness.csv": (ROBUSTNESS, build_robustness(measurements, asked)),
+        "comparisons.csv": (COMPARISONS, build_comparisons(measurements, asked)),
+        "across.csv": (ACROSS, across(measurements, asked)),
+        "recipe-costs.csv": (RECIPE_COSTS, recipe_costs(measurements, costs)),
+    }
     findings = []
-    for file, columns, build, more in (
-        ("robustness.csv", ROBUSTNESS, build_robustness, ["attack"]),
-        ("comparisons.csv", COMPARISONS, build_comparisons, ["role", "reference"]),
-        ("across.csv", ACROSS, across, []),
-    ):
+    for file, (columns, again) in derived.items():
         if (folder / file).exists():
-            derived = as_published(build(measurements, asked), columns)
             published = read_table(folder / file, columns)
-            key = [name for name in (*KEY, *more) if name in [column.name for column in columns]]
-            findings += disagreements(file, published, derived, columns, key)
+            key = [name for name in (*KEY, "attack", "role", "reference") if name in names(columns)]
+            findings += disagreements(file, published, as_published(again, columns), columns, key)
+        elif len(again):
+            findings.append(Finding(file, None, "", "there is none; rbp publish writes it"))
     return findings

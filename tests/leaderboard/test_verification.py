@@ -219,12 +219,21 @@ def test_every_word_of_the_leaderboard_is_derived_again(copy, board, recipe, val
     only(copy, "leaderboard.csv", column)
 
 
-@pytest.mark.parametrize(("file", "column"), [("comparisons.csv", "difference"), ("robustness.csv", "robustness")])
+DERIVED = {"comparisons.csv": "difference", "robustness.csv": "robustness", "recipe-costs.csv": "training_seconds"}
+
+
+@pytest.mark.parametrize(("file", "column"), DERIVED.items())
 def test_what_follows_from_the_measurements_is_derived_again(copy, file, column):
     table = Table(copy / file)
     place = table.where(recipe="thresholded")[0]
     table.write([place], **{column: table.number(place, column) + 0.01})
     only(copy, file, column)
+
+
+@pytest.mark.parametrize("file", DERIVED)
+def test_no_table_may_be_left_out(copy, file):
+    (copy / file).unlink()
+    assert [str(finding) for finding in verify(copy)] == [f"{file}: there is none; rbp publish writes it."]
 
 
 def test_a_bad_row_cannot_be_hidden(copy, board):

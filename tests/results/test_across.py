@@ -10,7 +10,7 @@ from scipy import stats
 
 from robustbench_pix.leaderboard.csv_text import as_published
 from robustbench_pix.leaderboard.overview import render_overview
-from robustbench_pix.leaderboard.publishing import publish, read_across, read_published
+from robustbench_pix.leaderboard.publishing import publish, read_across, read_costs, read_published
 from robustbench_pix.leaderboard.verification import derived_again
 from robustbench_pix.results.across import across, bootstrap, improvement, interquartile_mean
 from robustbench_pix.results.aggregation import build_leaderboard
@@ -130,9 +130,9 @@ def test_it_is_published_and_shown_below_the_overview(tmp_path):
 def test_a_forged_mean_over_combinations_is_found(tmp_path):
     measured, asked = tables()
     publish(tmp_path, measurements=measured, leaderboard=build_leaderboard(measured, asked), costs=costs())
-    before = [finding for finding in derived_again(tmp_path, *read_published(tmp_path)) if finding.file == "across.csv"]
+    spent = read_costs(tmp_path)
+    assert derived_again(tmp_path, *read_published(tmp_path), spent) == []
     table = pd.read_csv(tmp_path / "across.csv")
     table.assign(improvement=1.0).to_csv(tmp_path / "across.csv", index=False)
-    found = derived_again(tmp_path, *read_published(tmp_path))
-    assert before == []
-    assert {finding.column for finding in found if finding.file == "across.csv"} == {"improvement"}
+    found = derived_again(tmp_path, *read_published(tmp_path), spent)
+    assert {(finding.file, finding.column) for finding in found} == {("across.csv", "improvement")}
