@@ -65,11 +65,9 @@ def gallery(
     names = [name for name in access if name in set(pictures["attack"])]
     seeds = sorted(pictures["seed"].unique())
     left_out = [*names[ATTACKS:], *sorted(set(pictures["recipe"]) - set(recipes))]
+    of = dict(iter(pictures.groupby("attack", sort=False)))
     return Gallery(
-        [
-            _attacked(pictures[pictures["attack"] == name], access[name], kinds[name], recipes)
-            for name in names[:ATTACKS]
-        ],
+        [_attacked(of[name], access[name], kinds[name], recipes) for name in names[:ATTACKS]],
         ", ".join("given models" if seed == GIVEN_SEED else f"models of seed {seed}" for seed in seeds),
         "; ".join(pictures["credit"].unique()),
         ", ".join(left_out),
@@ -95,12 +93,11 @@ def _original(row: Mapping[Any, Any]) -> Shown:
 
 
 def _picture(row: Mapping[Any, Any], kind: str) -> Shown:
-    wrong, given = row["prediction"] != row["label"], not pd.isna(row["strength"])
-    reached = row["strength"] if given else row["linf" if kind == "linf" else "l2"]
-    if wrong and not reached:
-        at = "unattacked"
-    else:
-        at = f"at {reached:.3g}" if given or wrong else "none found"
+    wrong = row["prediction"] != row["label"]
+    reached = row["strength"]
+    if pd.isna(reached) and wrong:
+        reached = row["linf" if kind == "linf" else "l2"]
+    at = "none found" if pd.isna(reached) else "unattacked" if wrong and not reached else f"at {reached:.3g}"
     answer = str(row["prediction"]) if wrong else f"{row['prediction']} holds"
     words = f"The {row['label']} under {row['attack']}, asked of {row['recipe']}"
     return Shown(_address(row, "picture"), words, answer, wrong, at, f"l2 {row['l2']:.3g}, linf {row['linf']:.3g}")
