@@ -41,9 +41,10 @@ class Attacked(NamedTuple):
 
 
 class Gallery(NamedTuple):
-    """The pictures of a block, whose models they are of, whom to name, and what is left out, in words."""
+    """The pictures of a block, what fooled the most, whose models they are of, whom to name, and what is left out."""
 
     attacks: list[Attacked]
+    most: str
     models: str
     credit: str
     left_out: str
@@ -68,6 +69,7 @@ def gallery(
     of = dict(iter(pictures.groupby("attack", sort=False)))
     return Gallery(
         [_attacked(of[name], access[name], kinds[name], recipes) for name in names[:ATTACKS]],
+        max(names[:ATTACKS], key=lambda name: int((of[name]["prediction"] != of[name]["label"]).sum())),
         ", ".join("given models" if seed == GIVEN_SEED else f"models of seed {seed}" for seed in seeds),
         "; ".join(pictures["credit"].unique()),
         ", ".join(left_out),
@@ -84,7 +86,8 @@ def _attacked(pictures: pd.DataFrame, access: str, kind: str, recipes: Iterable[
         for name in recipes
         if name in by_recipe
     ]
-    return Attacked(attack, access, f"first {kind} with a wrong answer" if given else f"{kind} of the nearest", strips)
+    stated = f"first {kind} with a wrong answer" if given else f"{kind} distance of the nearest wrong answer"
+    return Attacked(attack, access, stated, strips)
 
 
 def _original(row: Mapping[Any, Any]) -> Shown:
