@@ -144,7 +144,7 @@ class Batch:
         if len(self.rows):
             verdict = self._nearest(ledger, self._minimize(attack, ledger))
         found = _found(verdict, labels)
-        self._picture(_unless(found, ledger.images, verdict.images))
+        self._picture(verdict.images)
         failed = self._spread(~found)
         columns = self._columns(
             prediction=self._spread(torch.where(found, verdict.prediction, labels), self.clean),

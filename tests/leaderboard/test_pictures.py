@@ -138,6 +138,8 @@ def test_a_row_is_of_an_image_and_an_attack(copy, pictures, values, column, word
     pictures.write(last, **(values | ({"label": str((int(label) + 1) % 10)} if "label" in values else {})))
     found = findings(copy)
     assert words in " ".join(str(finding) for finding in found if finding.column == column), found
+    if values == {"picture": "0g"}:
+        assert verify(copy) == found
 
 
 def test_norms_are_those_of_the_picture_up_to_rounding(copy, pictures):
