@@ -17,6 +17,7 @@ from robustbench_pix.leaderboard.publishing import (
     publish,
     read_across,
     read_costs,
+    read_pictures,
     read_provenance,
     read_published,
     read_queries,
@@ -29,6 +30,7 @@ from robustbench_pix.results.board import board, costs
 from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
+from robustbench_pix.results.pictures import picture_table
 from robustbench_pix.results.provenance import empty, merged, provenance
 from robustbench_pix.results.queries import query_table
 from robustbench_pix.results.standing import Standing, standing, without
@@ -176,7 +178,7 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> tuple[list[Path], l
         kept = standing(earlier[0], measurements, typed(lines, ROWS), ours=store.has_model, folder=workspace.published)
         rows = without(rows, kept)
         measurements, lines = board(rows, store) if kept else (measurements, lines)
-    spent, queries = costs(rows, store), query_table(rows, store)
+    spent, queries, pictures = costs(rows, store), query_table(rows, store), picture_table(rows, store)
     origins = provenance(rows, store, workspace)
     if earlier is not None:
         theirs = read_provenance(workspace.published) or empty()
@@ -185,11 +187,12 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> tuple[list[Path], l
         measurements = merge(earlier[0], measurements)
         origins = merged(theirs, origins)
         queries = merge(read_queries(workspace.published), queries)
+        pictures = merge(read_pictures(workspace.published), pictures)
         spent = merge(read_costs(workspace.published), spent, on=("kind", "id"))
     measurements = as_published(measurements, MEASUREMENTS)
     leaderboard = build_leaderboard(measurements, lines)
     tables = {"measurements": measurements, "leaderboard": leaderboard, "costs": spent, "queries": queries}
-    files = publish(workspace.published, **tables, provenance=merged(empty(), origins))
+    files = publish(workspace.published, **tables, pictures=pictures, provenance=merged(empty(), origins))
     if examples or (workspace.published / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import write_examples
 

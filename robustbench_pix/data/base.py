@@ -30,6 +30,7 @@ class ImageData:
         test_images, test_labels: the test set; never trained or tuned on.
         classes: the number of classes, 0 without labels.
         regularization_augmentation: what is done once to the images that regularize.
+        picture_credit: whom to name where its test images are shown; empty where they are not ours to publish.
 
     Raises:
         UserError: a tensor has another type or shape, a label is out of range, or images and labels do not pair up.
@@ -43,6 +44,7 @@ class ImageData:
     test_labels: Tensor | None = None
     classes: int = 0
     regularization_augmentation: Literal["none", "crop-and-flip"] = "none"
+    picture_credit: str = ""
 
     def __post_init__(self) -> None:
         for part in PARTS:

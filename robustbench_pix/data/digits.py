@@ -9,6 +9,7 @@ from robustbench_pix.data.base import ImageData
 from robustbench_pix.randomness import stream
 
 TEST, VALIDATION = 500, 200
+CREDIT = "E. Alpaydin and C. Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository"
 
 
 def digits(root: Path, *, colour: str) -> ImageData:
@@ -34,4 +35,5 @@ def digits(root: Path, *, colour: str) -> ImageData:
         test_images=images[test],
         test_labels=labels[test],
         classes=10,
+        picture_credit=CREDIT,
     ).in_colour(colour)

@@ -74,11 +74,20 @@ class Subject:
 class Batch:
     """Test images with a repetition each, (N,): pairs that are attacked together.
 
-    They were cut out of all pairs before anything is left out of them.
+    They were cut out of all pairs before anything is left out of them. ``pictured`` are places of the batch; the images
+    that were judged there are kept in ``pictures``, for each strength float32 in [0, 1], (pictured, C, H, W).
     """
 
-    def __init__(self, subject: Subject, case: Case, numbers: np.ndarray, repetitions: np.ndarray) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        case: Case,
+        numbers: np.ndarray,
+        repetitions: np.ndarray,
+        pictured: Sequence[int] = (),
+    ) -> None:
         self.subject, self.case = subject, case
+        self.pictured, self.pictures = list(pictured), list[Tensor]()
         here = torch.from_numpy(numbers).to(subject.images.device)
         self.images, self.labels, self.clean = subject.images[here], subject.labels[here], subject.clean[here]
         pairs = zip(numbers.tolist(), repetitions.tolist(), strict=True)
@@ -102,6 +111,7 @@ class Batch:
             verdict = self._judged(ledger.images, run.next(), strength)
             if self.case.asks_model:
                 verdict = self._or_found(verdict, ledger, strength)
+        self._picture(verdict.images)
         prediction = self._spread(verdict.prediction, self.clean)
         correct = prediction == self.labels
         if self.case.protocol == "strict":
@@ -134,6 +144,7 @@ class Batch:
         if len(self.rows):
             verdict = self._nearest(ledger, self._minimize(attack, ledger))
         found = _found(verdict, labels)
+        self._picture(verdict.images)
         failed = self._spread(~found)
         columns = self._columns(
             prediction=self._spread(torch.where(found, verdict.prediction, labels), self.clean),
@@ -213,7 +224,14 @@ class Batch:
 
     def _nothing(self) -> Verdict:
         whole, real = self.rows.new_zeros(0), self.images.new_zeros(0)
-        return Verdict(whole, whole.bool(), real, real)
+        return Verdict(whole, whole.bool(), real, real, self.images[:0])
+
+    def _picture(self, judged: Tensor) -> None:
+        """Keep the pictured ones of the images that were judged; one that was not attacked is as it was."""
+        if self.pictured:
+            images = self.images.clone()
+            images[self.rows] = judged
+            self.pictures.append(images[self.pictured])
 
     def _spread(self, values: Tensor, elsewhere: Tensor | None = None) -> Tensor:
         """Put values of the attacked images into their places in the batch; 0 elsewhere unless told."""
@@ -260,7 +278,8 @@ def _unless(excepted: Tensor, these: Tensor, others: Tensor) -> Tensor:
 
 
 def _chosen(where: Tensor, these: Verdict, others: Verdict) -> Verdict:
-    return Verdict(*(torch.where(where, this, other) for this, other in zip(these, others, strict=True)))
+    each = zip(these, others, strict=True)
+    return Verdict(*(torch.where(where.view(-1, *[1] * (this.dim() - 1)), this, other) for this, other in each))
 
 
 def _found(verdict: Verdict, labels: Tensor) -> Tensor:

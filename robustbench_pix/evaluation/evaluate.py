@@ -14,6 +14,7 @@ from robustbench_pix.attacks.memory import Memory
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.evaluation.batch import Batch, Case, Columns, Subject
 from robustbench_pix.evaluation.judging import judge_batch, predict
+from robustbench_pix.evaluation.pictures import Pictures
 from robustbench_pix.randomness import global_streams, stream
 
 GRADIENT_BATCH = 256
@@ -52,6 +53,7 @@ def evaluate(
     *,
     device: str,
     source_memory: Memory | None = None,
+    pictures: Pictures | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> pd.DataFrame:
     """Return one row for each strength x repetition x image, in this order; distances of one run serve all strengths.
@@ -61,6 +63,7 @@ def evaluate(
         source: the source model of a transfer attack, or None.
         images: the test images, float32 in [0, 1], (N, C, H, W), on the device; labels int64 (N,).
         source_memory: of this source and these images alone, for whatever is the same for every attacked model.
+        pictures: keeps what was judged of its images; no number depends on it.
 
     Returns:
         ``index, repetition, strength, label, clean_prediction, prediction, correct, failed, l2, linf, queries``; at
@@ -83,10 +86,13 @@ def evaluate(
             asked = predict(source, images, device=device)
         subject = Subject(network, source, images, labels, clean, asked, device, source_memory)
         for done, (numbers, repetitions) in enumerate(rounds, start=1):
-            batch = Batch(subject, case, numbers, repetitions)
+            pictured = [] if pictures is None else pictures.places(numbers, repetitions)
+            batch = Batch(subject, case, numbers, repetitions, pictured)
             with global_streams("attack", *batch.first_key.parts):
                 run = batch.fixed(attack) if isinstance(attack, FixedStrengthAttack) else batch.minimal(attack)
             batches.append(run)
+            if pictures is not None:
+                pictures.add(numbers[pictured], batch.pictures)
             progress(done / len(rounds))
     strengths = case.strengths if isinstance(attack, FixedStrengthAttack) else (np.nan,)
     return _marked(_table(rounds, strengths, batches), attack)

@@ -13,12 +13,16 @@ BOUNDS_TOLERANCE = 1e-4
 
 
 class Verdict(NamedTuple):
-    """For each image (N,): the prediction, whether the attack failed on it, and the perturbation's norms."""
+    """For each image (N,): the prediction, whether the attack failed on it, and the perturbation's norms.
+
+    ``images`` are those that were judged, float32 in [0, 1], (N, C, H, W).
+    """
 
     prediction: Tensor
     failed: Tensor
     l2: Tensor
     linf: Tensor
+    images: Tensor
 
 
 def judge_batch(device: str, entries: int) -> int:
@@ -70,10 +74,10 @@ def judge(
         failed |= {"l1": difference.abs().sum(dim=1), "l2": l2, "linf": linf}[norm] > reach(radius)
     perturbed = torch.where(failed[:, None, None, None], clean, perturbed)
     prediction = predict(network, perturbed, device=device)
-    return Verdict(prediction, failed, l2.masked_fill(failed, 0), linf.masked_fill(failed, 0))
+    return Verdict(prediction, failed, l2.masked_fill(failed, 0), linf.masked_fill(failed, 0), perturbed)
 
 
 def unmoved(prediction: Tensor, images: Tensor) -> Verdict:
     """Return the verdict on images that an attack left as they were, bit for bit, of which the prediction is known."""
     nowhere = images.new_zeros(len(images))
-    return Verdict(prediction, torch.zeros_like(prediction, dtype=torch.bool), nowhere, nowhere)
+    return Verdict(prediction, torch.zeros_like(prediction, dtype=torch.bool), nowhere, nowhere, images)

@@ -20,6 +20,7 @@ terminal.
 | [recipe-costs.csv](recipe-costs.csv) | one recipe, in one combination, and how long one model of it took |
 | across.csv | one recipe over all its combinations in one suite; only where there are two or more |
 | queries.csv | one recipe under one decision or score attack within one strength; only where one was run |
+| pictures.csv | one test image and what one attack on one recipe made of it; only of images that may be published |
 | examples.parquet, if it was asked for | one image under one attack on one model, at one strength |
 
 [index.html](index.html) is all of it as one page, to be opened in a browser: tables to sort and filter, curves with
@@ -70,6 +71,9 @@ Numbers have up to ten significant digits. An empty field means that there is no
   `masked`, with on how many of 64 images which sign of it shows; or nothing, where the run did not look.
 - Recipes are compared only within a block: the same suite and version, protocol, task, images, size, colour, network
   and precision.
+- **Pictures** are of five fixed test images of a task, the same for every attack and recipe, as they were judged: at
+  the first strength measured at which the model is wrong, else at the largest; or the nearest adversarial that was
+  found. `l2` and `linf` are of the image that the model was asked about, in float32; the picture is rounded to 8 bits.
 - A recipe that was not run or that failed keeps its row, with the reason in `note` and no numbers.
 
 ## What repeats

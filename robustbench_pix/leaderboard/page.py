@@ -12,10 +12,11 @@ import pandas as pd
 from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.line_styles import LineStyle, line_styles
 from robustbench_pix.leaderboard.page_curves import curves
+from robustbench_pix.leaderboard.page_pictures import gallery
 from robustbench_pix.leaderboard.page_rows import attack_columns, page_rows
 from robustbench_pix.leaderboard.panel import Panel, Points, panel
 from robustbench_pix.leaderboard.query_charts import query_charts
-from robustbench_pix.results.columns import QUERIES
+from robustbench_pix.results.columns import PICTURES, QUERIES
 from robustbench_pix.results.frames import BLOCK, typed
 from robustbench_pix.results.provenance import Provenance, empty
 from robustbench_pix.results.published_curves import read_curves
@@ -36,9 +37,10 @@ def page(
     leaderboard: pd.DataFrame,
     measurements: pd.DataFrame,
     queries: pd.DataFrame | None = None,
+    pictures: pd.DataFrame | None = None,
     provenance: Provenance | None = None,
 ) -> str:
-    """Return the page of a published leaderboard, of its measurements, and of success against queries where known.
+    """Return the page of a published leaderboard, its measurements, and success against queries and pictures if known.
 
     The commands are those of the provenance. The same tables give the same text.
     """
@@ -59,18 +61,23 @@ def page(
     curves_of = dict(iter(drawn.groupby(BLOCK, sort=False)))
     queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
     queries_of = dict(iter(queries.groupby(BLOCK, sort=False)))
+    pictures = typed(pd.DataFrame() if pictures is None else pictures, PICTURES)
+    pictures_of = dict(iter(pictures.groupby(BLOCK, sort=False)))
     commands: dict[tuple[Any, ...], dict[str, str]] = {}
     for row in (provenance or empty())["rows"]:
         commands.setdefault(tuple(row[name] for name in BLOCK), {})[row["recipe"]] = row["command"]
     blocks = []
     for key, rows in leaderboard.groupby(BLOCK, sort=False):
-        block = _block(rows, of_block.get(key, measurements.iloc[:0]), commands.get(key, {}))
+        here = of_block.get(key, measurements.iloc[:0])
+        block = _block(rows, here, commands.get(key, {}))
         own = curves_of.get(key, drawn.iloc[:0])
         attacks = [column.attack for column in block["columns"] if not column.distance]
         access = {column.attack: column.access for column in block["columns"]}
+        kinds = {str(name): str(of["strength_kind"].iloc[0]) for name, of in here.groupby("attack", sort=False)}
+        seen = gallery(pictures_of.get(key, pictures.iloc[:0]), access, kinds, styles)
         asked = queries_of.get(key, queries.iloc[:0])
         panels = [_panel(own[own["attack"] == name], styles, published) for name in attacks]
-        blocks.append({**block, "panels": panels, "queries": query_charts(asked, styles, access)})
+        blocks.append({**block, "panels": panels, "queries": query_charts(asked, styles, access), "gallery": seen})
     counts = {
         "recipes": leaderboard["recipe"].nunique(),
         "tables": len(blocks),
@@ -79,8 +86,8 @@ def page(
         "measurements": len(measurements),
     }
     choices = {name: sorted(leaderboard[name].unique()) for name in ("task", "images", "suite")}
-    seen = set(measurements["access"])
-    choices["access"] = [name for name in SIGHTS if name in seen]
+    sees = set(measurements["access"])
+    choices["access"] = [name for name in SIGHTS if name in sees]
     return environment.get_template("page.html").render(
         blocks=blocks,
         counts={name: f"{count:,}" for name, count in counts.items()},

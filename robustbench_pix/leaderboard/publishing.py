@@ -21,6 +21,7 @@ from robustbench_pix.results.columns import (
     COSTS,
     EXAMPLES,
     MEASUREMENTS,
+    PICTURES,
     QUERIES,
     RECIPE_COSTS,
     ROBUSTNESS,
@@ -44,11 +45,13 @@ def publish(
     leaderboard: pd.DataFrame,
     costs: pd.DataFrame,
     queries: pd.DataFrame | None = None,
+    pictures: pd.DataFrame | None = None,
     provenance: Provenance | None = None,
 ) -> list[Path]:
     """Write the tables, already merged, with comparisons, picture, page, README and schema, and return the files.
 
-    queries.csv is written where a decision or score attack was run, provenance.json where it is known.
+    queries.csv is written where a decision or score attack was run, pictures.csv where attacks on images that may be
+    shown have kept some, provenance.json where it is known.
 
     Raises:
         UserError: The folder cannot be written to.
@@ -62,6 +65,10 @@ def publish(
     asked = asked_rows(leaderboard, rounded)
     against_queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
     against_queries = as_published(_sorted(against_queries, [*KEY, "attack", "strength"]), QUERIES)
+    kept = typed(pd.DataFrame() if pictures is None else pictures, PICTURES)
+    # Those of attacks that were measured anew by other means are gone with their measurements.
+    kept = kept[kept["attack_id"].isin(rounded["attack_id"])]
+    kept = as_published(_sorted(kept, [*KEY, "attack", "index"]), PICTURES)
     tables = {
         "measurements.csv": MEASUREMENTS,
         "leaderboard.csv": columns,
@@ -71,6 +78,7 @@ def publish(
         "recipe-costs.csv": RECIPE_COSTS,
         "queries.csv": QUERIES,
         "across.csv": ACROSS,
+        "pictures.csv": PICTURES,
     }
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
@@ -80,7 +88,7 @@ def publish(
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
         "leaderboard.svg": svg(ranked, rounded),
-        "index.html": page(ranked, rounded, against_queries, provenance),
+        "index.html": page(ranked, rounded, against_queries, kept, provenance),
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }
@@ -88,8 +96,9 @@ def publish(
     for name, table, of in (
         ("queries.csv", against_queries, QUERIES),
         ("across.csv", over_combinations, ACROSS),
+        ("pictures.csv", kept, PICTURES),
     ):
-        if len(table):
+        if len(table) or (folder / name).exists():
             texts[name] = to_csv_text(table, of)
     if provenance is not None:
         texts[PROVENANCE] = json.dumps(provenance, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -162,6 +171,16 @@ def read_across(folder: Path) -> pd.DataFrame:
     """
     file = folder / "across.csv"
     return read_table(file, ACROSS) if file.exists() else parsed([names(ACROSS)], ACROSS, file)
+
+
+def read_pictures(folder: Path) -> pd.DataFrame:
+    """Return the published pictures; no rows where none are published.
+
+    Raises:
+        UserError: The file is no CSV file, or has other columns than it should.
+    """
+    file = folder / "pictures.csv"
+    return read_table(file, PICTURES) if file.exists() else parsed([names(PICTURES)], PICTURES, file)
 
 
 def read_table(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:

@@ -16,8 +16,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SHARE = {"minimum": 0, "maximum": 1}
 _POSITIVE = {"minimum": 0}
 HASH = "^[0-9a-f]{16}$"
+LEVELS = "^([0-9a-f]{2})+$"
 
-ALWAYS = ("suite_version", "n", "repetitions", "failed", "seed")
+OF_PICTURES = ("index", "label", "prediction", "l2", "linf", "height", "width")
+ALWAYS = ("suite_version", "n", "repetitions", "failed", "seed", *OF_PICTURES)
 """Numbers that no row may lack."""
 
 LIMITS: dict[str, dict[str, Any]] = {
@@ -28,12 +30,14 @@ LIMITS: dict[str, dict[str, Any]] = {
     "status": {"enum": ["complete", "incomplete", "failed", "not run"]},
     "gradients": {"pattern": "^(sound|masked.*)?$"},
     "kind": {"enum": ["train", "attack", "check", "given"]},
-    **{name: {"minimum": 1} for name in ("n", "repetitions", "rank")},
+    **{name: {"minimum": 1} for name in ("n", "repetitions", "rank", "height", "width")},
     **dict.fromkeys(("accuracy", "success_rate", "clean_accuracy", "score", "p_value", "improvement"), _SHARE),
     **dict.fromkeys(("correct", "failed", "seed", "seeds", "strength", "area", "seconds"), _POSITIVE),
     **dict.fromkeys(("median_l2", "median_linf", "median_squared_l2_per_pixel", "mean_queries"), _POSITIVE),
+    **dict.fromkeys(("index", "label", "prediction", "l2", "linf"), _POSITIVE),
     **{name: {"pattern": HASH} for name in ("model_id", "recipe_hash", "task_hash", "suite_hash")},
     **{name: {"pattern": f"^$|{HASH}"} for name in ("attack_id", "attack_hash")},
+    **{name: {"pattern": LEVELS} for name in ("original", "picture")},
 }
 """What a column may hold, beyond its kind, in the words of JSON Schema."""
 

@@ -6,7 +6,14 @@ import pandas as pd
 
 from robustbench_pix.leaderboard.csv_text import as_published
 from robustbench_pix.leaderboard.image_verification import verify_images
-from robustbench_pix.leaderboard.publishing import PROVENANCE, published_board, read_costs, read_provenance, read_table
+from robustbench_pix.leaderboard.publishing import (
+    PROVENANCE,
+    published_board,
+    read_costs,
+    read_pictures,
+    read_provenance,
+    read_table,
+)
 from robustbench_pix.leaderboard.schema import violations
 from robustbench_pix.results.across import across
 from robustbench_pix.results.addresses import wrong_addresses
@@ -16,6 +23,7 @@ from robustbench_pix.results.columns import (
     COMPARISONS,
     COSTS,
     MEASUREMENTS,
+    PICTURES,
     RECIPE_COSTS,
     ROBUSTNESS,
     names,
@@ -25,6 +33,7 @@ from robustbench_pix.results.consistency import inconsistencies
 from robustbench_pix.results.findings import Finding, found
 from robustbench_pix.results.frames import KEY, leaderboard_columns
 from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.picture_checks import false_pictures
 from robustbench_pix.results.recipe_costs import recipe_costs
 from robustbench_pix.results.rederivation import disagreements
 from robustbench_pix.results.robustness import build_robustness
@@ -40,16 +49,18 @@ def verify(folder: Path, store: Store | None = None) -> list[Finding]:
         UserError: nothing is published there, or a file is damaged or has other columns than it should.
     """
     measurements, leaderboard = published_board(folder)
-    costs, provenance = read_costs(folder), read_provenance(folder)
+    costs, pictures, provenance = read_costs(folder), read_pictures(folder), read_provenance(folder)
     columns = leaderboard_columns(leaderboard.columns)
     findings = violations("measurements.csv", measurements, MEASUREMENTS)
     findings += violations("leaderboard.csv", leaderboard, columns)
     findings += violations("costs.csv", costs, COSTS)
+    findings += violations("pictures.csv", pictures, PICTURES)
     if findings:  # what has the wrong form need not be reckoned with
         return findings
     findings = inconsistencies(measurements)
     findings += _leaderboard(measurements, leaderboard)
     findings += derived_again(folder, measurements, leaderboard, costs)
+    findings += false_pictures(pictures, measurements)
     if (folder / EXAMPLES).exists():
         from robustbench_pix.leaderboard.examples import contradictions
 

@@ -219,6 +219,29 @@ COSTS = (
     Column("processor", "text", "The processor of that machine"),
 )
 
+PICTURES = (
+    *_BLOCK,
+    Column("seed", "integer", "Seed of the model: the lowest of which pictures were kept"),
+    Column("attack", "text", "The attack"),
+    Column("attack_id", "text", "As in measurements.csv"),
+    Column("index", "integer", "Place of the image in the test set, from 0"),
+    Column("label", "integer", "The true class"),
+    Column(
+        "strength",
+        "number",
+        "The first one measured at which the model is wrong, or the largest if it never is; empty for an attack that "
+        "searches the nearest adversarial",
+    ),
+    Column("prediction", "integer", "The class that the model gives the picture; the label if the attack failed"),
+    Column("l2", "number", "L2 norm of the perturbation, as it was measured"),
+    Column("linf", "number", "Largest change of an entry, as it was measured"),
+    Column("height", "integer", "In pixels"),
+    Column("width", "integer", "In pixels"),
+    Column("original", "text", "8-bit levels in hexadecimal, row by row; of a pixel in rgb red, green, blue"),
+    Column("picture", "text", "The same of the attacked image, rounded for the eye: the model was asked in float32"),
+    Column("credit", "text", "Where the images come from"),
+)
+
 EXAMPLES = (
     Column("model_id", "text", "As in measurements.csv"),
     Column("attack_id", "text", "As in measurements.csv"),

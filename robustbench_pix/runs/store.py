@@ -17,6 +17,7 @@ from robustbench_pix.identity import RECORD_VERSION
 
 SPEC = "spec.json"
 EXAMPLES = "examples.parquet"
+PICTURES = "pictures.parquet"
 EVIDENCE = "evidence.parquet"
 WEIGHTS = "weights.safetensors"
 PROGRESS = "progress"

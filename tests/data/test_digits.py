@@ -43,6 +43,7 @@ def test_colour_repeats_the_channel():
     gray, rgb = (digits(Path("unused"), colour=colour) for colour in ("gray", "rgb"))
     assert torch.equal(rgb.test_images, gray.test_images.expand(-1, 3, -1, -1))
     assert rgb.digest != gray.digest
+    assert rgb.picture_credit == gray.picture_credit != ""
 
 
 def test_the_split_never_changes():

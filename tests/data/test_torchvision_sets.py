@@ -78,6 +78,7 @@ def test_mnist_from_disk(tmp_path):
     assert np.array_equal(data.train_labels, arrays["train-labels-idx1-ubyte"])
     assert np.array_equal(data.test_labels, arrays["t10k-labels-idx1-ubyte"])
     assert (data.classes, data.regularization_augmentation, data.validation_images) == (10, "none", None)
+    assert data.picture_credit == "", "these pictures are not ours to publish"
     assert listing(tmp_path) == before
     assert torchvision_sets.read(SMALL, tmp_path, colour="rgb").train_images.shape == (20, 3, 28, 28)
 
@@ -269,6 +270,7 @@ def test_real_files(load, source, mean):
     if "RBP_DATA" not in os.environ or not present:
         pytest.skip(f"RBP_DATA names no folder with the files of {source.title}")
     data = load(root, colour="gray")
+    assert data.picture_credit == ""
     assert abs(data.train_images.float().mean() / 255 - mean) < 5e-4
     assert torch.equal(data.train_labels.bincount(), data.train_labels.bincount().flip(0)) or source.title == "MNIST"
     assert data.train_labels.unique().tolist() == list(range(source.classes))

@@ -6,6 +6,7 @@ import pytest
 from robustbench_pix.leaderboard.page import page
 from robustbench_pix.results.aggregation import build_leaderboard
 from tests.leaderboard.browser import CHROMIUM, Browser
+from tests.leaderboard.test_page_pictures import drawn_pictures
 from tests.tables import block, measurements, rows
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -30,7 +31,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "index.html"
-    file.write_text(page(*boards()), encoding="utf-8")
+    file.write_text(page(*boards(), pictures=drawn_pictures()), encoding="utf-8")
     return file
 
 
@@ -42,7 +43,8 @@ def opened(browser, file):
     browser.open(file)
     yield browser
     assert browser.complaints == []
-    assert [address.partition("?")[0] for address in browser.requests] == [file.as_uri()]
+    asked = [address.partition("?")[0] for address in browser.requests if not address.startswith("data:image/png;")]
+    assert asked == [file.as_uri()]
 
 
 def column(browser, key, section=0):
@@ -126,7 +128,7 @@ def test_filter_of_access_keeps_its_columns_and_charts(opened):
         const section = document.querySelector('.block');
         const text = (one) => one.textContent.trim();
         const seen = (selector) => [...section.querySelectorAll(selector)].filter((one) => !one.hidden).map(text);
-        return [seen('th[data-access]'), seen('figcaption b'), seen('.panel').length];
+        return [seen('th[data-access]'), seen('.panel figcaption b'), seen('.panel').length];
     })()""")
     assert found == [["boundary"], ["gaussian", "uniform", "salt-and-pepper", "transfer-fgsm", "boundary"], 1]
 
@@ -137,6 +139,34 @@ def test_filter_of_recipes_takes_rows_and_curves(opened):
     assert "pixel" not in column(opened, "recipe")
     assert "pixel" not in drawn(opened)
     assert "thresholded" in drawn(opened)
+
+
+def test_pictures_follow_the_filters_of_recipes_and_access(opened):
+    seen = """[...document.querySelectorAll('.pictures details[open] .strip')].filter((one) => !one.hidden)
+        .map((one) => one.dataset.recipe ?? 'original')"""
+    assert opened.run(seen) == ["original", "unregularized", "pixel", "thresholded"]
+    click(opened, '[name="recipe"][value="pixel"]')
+    assert opened.run(seen) == ["original", "unregularized", "thresholded"]
+    attacks = """[...document.querySelectorAll('.pictures details')].filter((one) => one.checkVisibility())
+        .map((one) => one.querySelector('b').textContent)"""
+    assert opened.run(attacks) == ["gaussian", "uniform", "salt-and-pepper", "transfer-fgsm", "boundary"]
+    choose(opened, "access", "decisions")
+    assert opened.run(attacks) == ["boundary"]
+    click(opened, ".pictures details:not([hidden]) summary")
+    assert opened.run("document.querySelectorAll('.pictures details:not([hidden])[open]').length") == 1
+
+
+def test_pictures_are_decoded_and_as_sharp_as_their_pixels(browser, file):
+    for script in (True, False):
+        browser.emulate(width=390, height=800)
+        browser.open(file, script=script)
+        shown = browser.run("""(async () => {
+            const images = [...document.querySelectorAll('.pictures details[open] img')];
+            await Promise.all(images.map((one) => one.decode()));
+            return images.map((one) => [one.naturalWidth, one.naturalHeight, one.clientWidth > 40, one.alt !== '',
+                getComputedStyle(one).imageRendering, one.getBoundingClientRect().right <= innerWidth]);
+        })()""")
+        assert shown == [[4, 4, True, True, "pixelated", True]] * 8
 
 
 def test_a_swatch_takes_the_curve_and_leaves_the_row_in_every_table(opened):

@@ -11,7 +11,7 @@ import pytest
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli import running
-from robustbench_pix.leaderboard.publishing import read_published
+from robustbench_pix.leaderboard.publishing import read_pictures, read_published
 from robustbench_pix.leaderboard.verification import verify
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.commands import command_of
@@ -39,7 +39,7 @@ def test_the_same_runs_give_the_same_bytes(made):
     files = {file: file.read_bytes() for file in (made / "leaderboard").iterdir()}
     assert rbp("publish", "--workspace", made).exit_code == 0
     assert {file: file.read_bytes() for file in (made / "leaderboard").iterdir()} == files
-    assert {"provenance.json", "schema.json", "examples.parquet"} <= {file.name for file in files}
+    assert {"provenance.json", "schema.json", "pictures.csv", "examples.parquet"} <= {file.name for file in files}
 
 
 def test_it_holds_no_path_and_no_time(made, provenance):
@@ -189,6 +189,7 @@ def test_published_beside_others_nothing_is_lost_and_all_is_in_order(made, tmp_p
     measured, board = read_published(other / "leaderboard")
     assert set(board["recipe"]) == set(measured["recipe"]) == {"unregularized", "thresholded"}
     assert board["gain"].notna().sum() == 1
+    assert set(read_pictures(other / "leaderboard")["recipe"]) == {"unregularized", "thresholded"}
     assert verify(other / "leaderboard") == []
     both = pd.read_parquet(other / "leaderboard/examples.parquet")
     assert len(both) == 2 * len(examples)

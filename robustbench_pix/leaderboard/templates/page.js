@@ -9,6 +9,7 @@
     bodies: all("tbody[data-recipe]", section),
     heads: all("th[data-key]", section),
     panels: all(".panel", section),
+    strips: all(".strip[data-recipe]", section),
   }));
   const drawn = new Map(); // recipe: whether its curves are wanted
   let sorted = { key: "", descending: true };
@@ -83,8 +84,8 @@
     const shown = new Set(chosen.getAll("recipe"));
     const access = chosen.get("access");
     let tables = 0, rows = 0;
-    for (const { section, bodies } of blocks) {
-      for (const body of bodies) body.hidden = !shown.has(body.dataset.recipe);
+    for (const { section, bodies, strips } of blocks) {
+      for (const one of [...bodies, ...strips]) one.hidden = !shown.has(one.dataset.recipe);
       const left = bodies.filter((body) => !body.hidden).length;
       const fits = ["task", "images", "suite"].every((name) => ["", section.dataset[name]].includes(chosen.get(name)));
       section.hidden = !(fits && left);
