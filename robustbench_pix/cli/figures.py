@@ -5,7 +5,7 @@ from pathlib import Path
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.cli.options import workspace_option
+from robustbench_pix.cli.options import data_root_option, device_option, workspace_option
 
 
 @click.command()
@@ -20,25 +20,38 @@ from robustbench_pix.cli.options import workspace_option
     help="Where the files go, a folder a suite.",
 )
 @workspace_option
+@data_root_option
+@device_option
 def figures(
-    suite: str | None, combinations: tuple[str, ...], published: bool, output: Path | None, workspace: Workspace
+    suite: str | None,
+    combinations: tuple[str, ...],
+    published: bool,
+    output: Path | None,
+    workspace: Workspace,
+    data_root: Path | None,
+    device: str | None,
 ) -> None:
     """Draw the paper's figures from the workspace's runs, else from what is published, beside the published curves.
 
     A figure an attack, as SVG, PDF and PNG; figures.tex shows them, leaderboard.tex and comparison.tex hold the tables.
+    Figure 1, a figure a combination, asks the stored models about their regularization images: runs/ and the data must
+    be there; similarity.csv holds its correlations.
 
     \b
     Examples:
     $ rbp figures
     $ rbp figures --suite paper --on cifar10:natural --output paper/figures
     """
+    from robustbench_pix.cli.similarities import draw_similarities
     from robustbench_pix.cli.tables import boards_of, select
     from robustbench_pix.leaderboard.figures import not_drawn, write_figures
 
     found = boards_of(workspace, published=published)
     leaderboard, measurements = select(found, suite, combinations)
     click.echo(found.origin)
-    for path in write_figures(leaderboard, measurements, output or workspace.root / "figures"):
+    folder = output or workspace.root / "figures"
+    for path in write_figures(leaderboard, measurements, folder):
         click.echo(f"wrote {path}")
+    draw_similarities(leaderboard, measurements, folder, workspace, data_root, device)
     for sentence in not_drawn(measurements):
         click.echo(sentence)
