@@ -26,19 +26,24 @@ def draw_similarities(
     """Draw Figure 1 of the combinations of a board whose models and images are there; say it and say why not.
 
     Raises:
-        UserError: the device is not there, matplotlib is not installed, or the folder cannot be written to.
+        UserError: matplotlib is not installed, or the folder cannot be written to.
     """
     found, missing, store = list[Similarities](), list[str](), Store(workspace.runs)
     for block, models in trained_models(measurements):
         name = f"Figure 1 of {block['task']}:{block['images']} ({block_name(block)[1]})"
-        there = models[[store.has(f"train-{model}") for model in models["model_id"]]]
+        there = models[[store.damage(f"train-{model}") is None for model in models["model_id"]]]
         try:
             if there.empty:
                 raise UserError(f"None of its trained models is in {store.root}; {_command(models, workspace)}")
             found.append(_measured(block, there, store, workspace, data_root, device))
-            missing += [f"{name} lacks a target. {sentence}" for sentence in found[-1].left_out]
         except UserError as error:
             missing.append(f"{name} is not drawn. {error}")
+        else:
+            missing += [f"{name} lacks a target. {sentence}" for sentence in found[-1].left_out]
+            if lost := len(models) - len(there):
+                missing.append(
+                    f"{name} lacks {lost} of {len(models)} models: {store.root} has them no more, or damaged."
+                )
     for path in write_similarities(found, leaderboard, measurements, folder):
         click.echo(f"wrote {path}")
     for sentence in missing:

@@ -25,6 +25,7 @@ ABOVE_INCHES, BETWEEN_INCHES, BELOW_INCHES = 0.5, 0.68, 0.3
 AXIS_INCHES, GAP_INCHES, BAR_INCHES = 0.45, 0.15, 0.45
 """Between panels: where an axis is named, where none is, and for the bar of colours on the right."""
 
+LEGEND_INCHES = 4.7
 NAME_WIDTH = 14
 COLOURS = "RdBu_r"
 """Of similarities: from blue, -1, through white to red, 1."""
@@ -106,15 +107,18 @@ def _places(columns: int, longest: int) -> tuple[Any, list[Any], list[Any], Any]
     names = 0.15 + LETTER_INCHES * longest
     around = names + AXIS_INCHES + GAP_INCHES * (columns - 1) + BAR_INCHES
     side = min(LARGEST_SIDE_INCHES, (PAGE_INCHES - around) / (columns + 1))
-    wide, high = around + side * (columns + 1), 2 * side + ABOVE_INCHES + BETWEEN_INCHES + BELOW_INCHES
+    wide, high = (
+        max(around + side * (columns + 1), LEGEND_INCHES),
+        2 * side + ABOVE_INCHES + BETWEEN_INCHES + BELOW_INCHES,
+    )
     figure = Figure(figsize=(wide, high))
 
     def place(left: float, bottom: float, width: float) -> Any:
         return figure.add_axes((left / wide, bottom / high, width / wide, side / high))
 
     lefts = [names, *(names + AXIS_INCHES + side + (side + GAP_INCHES) * column for column in range(columns))]
-    below = [place(left, BELOW_INCHES, side) for left in lefts]
     above = [place(left, BELOW_INCHES + side + BETWEEN_INCHES, side) for left in lefts]
+    below = [place(left, BELOW_INCHES, side) for left in lefts]
     return figure, above, below, place(lefts[-1] + side + 0.08, BELOW_INCHES, 0.08)
 
 
@@ -122,7 +126,8 @@ def _correlations(
     place: Any, measured: pd.DataFrame, rows: list[tuple[str, str, str]], lines: dict[str, Line]
 ) -> list[Any]:
     """Draw the correlations of every seed with their mean and interval, and the published one; return the legend."""
-    published = place.axvline(SIMILARITY_CORRELATION, color=GRAY, linestyle=PUBLISHED, label=f"{PAPER}, Fig. 1")
+    told = f"$r$ = {f'{SIMILARITY_CORRELATION:.2f}'.removeprefix('0')}, {PAPER}, Fig. 1"
+    published = place.axvline(SIMILARITY_CORRELATION, color=GRAY, linestyle=PUBLISHED, label=told)
     for height, (_, recipe, kind) in enumerate(rows):
         values, look = _values(measured, recipe, kind), lines[recipe]._replace(linestyle="none")._asdict()
         half = [[(end - start) / 2] for start, end in [student_interval(values)]] if len(values) > 1 else None

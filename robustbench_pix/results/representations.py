@@ -44,14 +44,14 @@ def measure_similarities(
 
     Args:
         block: what the models share.
-        models: ``recipe``, ``seed`` and ``model_id``, as ``trained_models`` returns them; at least one.
+        models: ``recipe``, ``seed`` and ``model_id``, as ``trained_models`` returns them; at least one, none damaged.
         store: where their runs are.
         catalogue: whose task says how many images regularize.
         data_root: where data sets lie now, or None where they lay.
         device: where the networks are asked.
 
     Raises:
-        UserError: a model is damaged, or the images are not there or not those of the training.
+        UserError: the images are not there or not those of the training.
     """
     rows = models[["recipe", "seed", "model_id"]].itertuples(index=False, name=None)
     runs = {(str(recipe), int(seed)): f"train-{model}" for recipe, seed, model in rows}
@@ -133,8 +133,11 @@ def _images(
 
 
 def _is_neural(spec: dict[str, Any]) -> bool:
-    wanted = spec["identity"]["regularization"]
-    return bool(wanted) and wanted["regularizer"] == "similarity" and wanted["parameters"]["target"] == "neural"
+    """Return whether a training pulled towards similarities of neurons; those of a shuffled target are no target."""
+    added = spec["identity"]["regularization"]
+    if added is None or added["regularizer"] != "similarity":
+        return False
+    return bool(added["parameters"]["target"] == "neural" and not added["parameters"]["shuffled"])
 
 
 def _target(spec: dict[str, Any], images: int) -> Tensor:

@@ -50,15 +50,15 @@ class Similarities(NamedTuple):
 
 
 def trained_models(measurements: pd.DataFrame) -> Iterator[tuple["pd.Series[str]", pd.DataFrame]]:
-    """Yield the combinations of measurements with their models: ``recipe``, ``seed``, ``model_id`` and more, by seed.
+    """Yield the combinations of measurements with their models: ``recipe``, ``seed``, ``model_id`` and more, sorted.
 
     Where suites were run with different versions of a recipe, the last one counts. Given models have no row.
     """
     trained = measurements[measurements["seed"] != GIVEN_SEED].drop_duplicates([*COMBINATION, "recipe", "model_id"])
-    for values, rows in trained.groupby(COMBINATION, sort=False):
+    for values, rows in trained.groupby(COMBINATION):
         last = rows.groupby("recipe", sort=False)[["recipe_hash", "task_hash"]].transform("last")
         models = rows[(rows[["recipe_hash", "task_hash"]] == last).all(axis="columns")]
-        yield pd.Series(dict(zip(COMBINATION, values, strict=True))), models.sort_values("seed", kind="stable")
+        yield pd.Series(dict(zip(COMBINATION, values, strict=True))), models.sort_values(["recipe", "seed"])
 
 
 def pairs(similarity: Matrix) -> Matrix:

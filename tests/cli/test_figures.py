@@ -1,5 +1,7 @@
 """``rbp figures``: what is drawn, where it goes, and what is said."""
 
+from pathlib import Path
+
 
 def test_figures_of_runs_go_into_the_workspace(workspace, run, rbp):
     run(recipes=["unregularized", "pixel"], suite="noise")
@@ -7,7 +9,11 @@ def test_figures_of_runs_go_into_the_workspace(workspace, run, rbp):
     assert said.code == 0
     files = {path.relative_to(workspace).as_posix() for path in (workspace / "figures").rglob("*") if path.is_file()}
     pictures = {f"figures/noise/figure-2-gaussian.{kind}" for kind in ("svg", "pdf", "png")}
-    assert files == pictures | {"figures/noise/figures.tex", "figures/noise/leaderboard.tex"}
+    similarity = {
+        f"figures/figure-1-similarity-tiny-tiny-full-gray-small-float32.{kind}" for kind in ("svg", "pdf", "png")
+    }
+    tables = {"figures/noise/figures.tex", "figures/noise/leaderboard.tex"}
+    assert files == pictures | similarity | tables | {"figures/figures.tex", "figures/similarity.csv"}
     lines = said.out.splitlines()
     assert lines[0].startswith("From the runs in ")
     assert {line.removeprefix("wrote ") for line in lines if line.startswith("wrote ")} == files
@@ -18,7 +24,51 @@ def test_another_folder_and_one_suite(workspace, run, rbp):
     run(suite="noise")
     run(suite="tiny")
     assert rbp("figures", "--suite", "tiny", "--output", "paper").code == 0
-    assert {path.name for path in (workspace / "paper").iterdir()} == {"tiny"}
+    assert {path.name for path in (workspace / "paper").iterdir() if path.is_dir()} == {"tiny"}
     assert not (workspace / "figures").exists()
     assert (workspace / "paper/tiny/boundary.pdf").read_bytes().startswith(b"%PDF")
     assert "tin" in rbp("figures", "--suite", "tin").refusal
+
+
+def test_figure_1_says_why_it_is_not_drawn_and_how_to_get_it(workspace, run, rbp):
+    run(recipes=["unregularized", "pixel"], seeds="2")
+    assert rbp("publish").code == 0
+    (workspace / "runs").rename(workspace / "elsewhere")
+    said = rbp("figures")
+    assert said.code == 0
+    wanted = "rbp run --suite noise --on tiny --recipe pixel --recipe unregularized --seeds 0,1 trains them."
+    start = "Figure 1 of tiny:tiny (small network, gray) is not drawn. None of its trained models is in "
+    (sentence,) = [line for line in said.out.splitlines() if line.startswith("Figure 1")]
+    assert sentence == f"{start}{Path('runs')}; {wanted}"
+    assert not list((workspace / "figures").glob("figure-1*"))
+    assert (workspace / "figures/noise/figure-2-gaussian.pdf").exists()
+
+
+def test_figure_1_of_a_published_board_is_drawn_from_its_models(workspace, run, rbp):
+    run(recipes=["unregularized", "pixel"])
+    rbp("figures", "--output", "of-runs")
+    rbp("publish")
+    assert rbp("figures", "--published", "--output", "of-published").code == 0
+    for path in sorted((workspace / "of-runs").glob("*.*")):
+        assert path.read_bytes() == (workspace / "of-published" / path.name).read_bytes()
+    assert (workspace / "of-published/similarity.csv").exists()
+
+
+def test_models_that_are_damaged_are_left_out_and_counted(workspace, run, rbp):
+    run(recipes=["unregularized", "pixel"], seeds="2")
+    whole = rbp("figures").out
+    (workspace / "runs" / sorted(path.name for path in (workspace / "runs").glob("train-*"))[0] / "log.csv").write_text(
+        ""
+    )
+    lines = [line for line in rbp("figures").out.splitlines() if line not in whole.splitlines()]
+    assert len(lines) == 1
+    assert "lacks 1 of 4 models" in lines[0]
+
+
+def test_images_that_have_changed_are_told_and_the_rest_is_drawn(workspace, run, rbp):
+    run(recipes=["unregularized", "pixel"])
+    task = workspace / "models/tasks/tiny.toml"
+    task.write_text(task.read_text().replace("regularization_images = 40", "regularization_images = 39"))
+    said = rbp("figures")
+    assert said.code == 0
+    assert "is not drawn. The images tiny are not those that its models were trained with." in said.out
