@@ -145,10 +145,13 @@ def _correlations(
 
 def _scatter(place: Any, pixel: Matrix, column: Column) -> None:
     """Draw one similarity of every pair of images against that of their pixels, and the least-squares line."""
+    from matplotlib.patheffects import withStroke
+
     x, y = pairs(pixel), pairs(column.similarity)
-    place.plot(x, y, ",", color=column.color, alpha=0.6, rasterized=True)
+    place.plot(x, y, ".", color=column.color, markersize=1.2, markeredgewidth=0, alpha=0.5, rasterized=True)
     ends = np.array([x.min(), x.max()])
-    place.plot(ends, np.polyval(np.polyfit(x, y, 1), ends), color="#000000", linewidth=0.8)
+    halo = [withStroke(linewidth=2, foreground="white")]
+    place.plot(ends, np.polyval(np.polyfit(x, y, 1), ends), color="#000000", linewidth=0.8, path_effects=halo)
     place.text(0.98, 0.03, column.told, transform=place.transAxes, ha="right", va="bottom", multialignment="right")
     place.set(xlim=(-1, 1), ylim=(-1, 1), xticks=[-1, 0, 1], yticks=[-1, 0, 1], xlabel=PIXEL)
     place.set_title(textwrap.fill(column.name, NAME_WIDTH))

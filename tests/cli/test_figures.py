@@ -2,6 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
+from robustbench_pix.leaderboard import figures
+
+
+@pytest.fixture
+def one_format(monkeypatch):
+    """Draw in one format alone, where what is drawn is not what is tested."""
+    monkeypatch.setattr(figures, "FORMATS", {"svg": figures.FORMATS["svg"]})
+
 
 def test_figures_of_runs_go_into_the_workspace(workspace, run, rbp):
     run(recipes=["unregularized", "pixel"], suite="noise")
@@ -30,7 +40,7 @@ def test_another_folder_and_one_suite(workspace, run, rbp):
     assert "tin" in rbp("figures", "--suite", "tin").refusal
 
 
-def test_figure_1_says_why_it_is_not_drawn_and_how_to_get_it(workspace, run, rbp):
+def test_figure_1_says_why_it_is_not_drawn_and_how_to_get_it(workspace, run, rbp, one_format):
     run(recipes=["unregularized", "pixel"], seeds="2")
     assert rbp("publish").code == 0
     (workspace / "runs").rename(workspace / "elsewhere")
@@ -41,10 +51,10 @@ def test_figure_1_says_why_it_is_not_drawn_and_how_to_get_it(workspace, run, rbp
     (sentence,) = [line for line in said.out.splitlines() if line.startswith("Figure 1")]
     assert sentence == f"{start}{Path('runs')}; {wanted}"
     assert not list((workspace / "figures").glob("figure-1*"))
-    assert (workspace / "figures/noise/figure-2-gaussian.pdf").exists()
+    assert (workspace / "figures/noise/figure-2-gaussian.svg").exists()
 
 
-def test_figure_1_of_a_published_board_is_drawn_from_its_models(workspace, run, rbp):
+def test_figure_1_of_a_published_board_is_drawn_from_its_models(workspace, run, rbp, one_format):
     run(recipes=["unregularized", "pixel"])
     rbp("figures", "--output", "of-runs")
     rbp("publish")
@@ -54,7 +64,7 @@ def test_figure_1_of_a_published_board_is_drawn_from_its_models(workspace, run, 
     assert (workspace / "of-published/similarity.csv").exists()
 
 
-def test_models_that_are_damaged_are_left_out_and_counted(workspace, run, rbp):
+def test_models_that_are_damaged_are_left_out_and_counted(workspace, run, rbp, one_format):
     run(recipes=["unregularized", "pixel"], seeds="2")
     whole = rbp("figures").out
     (workspace / "runs" / sorted(path.name for path in (workspace / "runs").glob("train-*"))[0] / "log.csv").write_text(
@@ -65,7 +75,7 @@ def test_models_that_are_damaged_are_left_out_and_counted(workspace, run, rbp):
     assert "lacks 1 of 4 models" in lines[0]
 
 
-def test_images_that_have_changed_are_told_and_the_rest_is_drawn(workspace, run, rbp):
+def test_images_that_have_changed_are_told_and_the_rest_is_drawn(workspace, run, rbp, one_format):
     run(recipes=["unregularized", "pixel"])
     task = workspace / "models/tasks/tiny.toml"
     task.write_text(task.read_text().replace("regularization_images = 40", "regularization_images = 39"))

@@ -149,22 +149,26 @@ def write(folder):
     return write_similarities(of, *board(), folder)
 
 
-def test_files_repeat_byte_for_byte_in_another_process(tmp_path):
-    written = write(tmp_path / "here")
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Give the files of Figure 1 of two combinations, gray without a neural target and in colour with one."""
+    return write(tmp_path_factory.mktemp("here"))
+
+
+def test_files_repeat_byte_for_byte_in_another_process(written, tmp_path):
     names = [f"figure-1-similarity-mnist-natural-small-{colour}-resnet18-float32" for colour in ("gray", "rgb")]
     pictures = [f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png")]
     assert sorted(path.name for path in written) == sorted([*pictures, "figures.tex", "similarity.csv"])
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1000000000", "PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "there")], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], check=True, env=environment)
     for path in written:
-        assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes(), path.name
-    ElementTree.fromstring((tmp_path / f"here/{names[0]}.svg").read_bytes())
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+    ElementTree.fromstring((tmp_path / f"{names[0]}.svg").read_bytes())
     assert max(path.stat().st_size for path in written) < 500_000
 
 
-def test_the_caption_says_how_it_was_measured_and_what_was_published(tmp_path):
-    write(tmp_path)
-    text = (tmp_path / "figures.tex").read_text()
+def test_the_caption_says_how_it_was_measured_and_what_was_published(written):
+    text = (written[0].parent / "figures.tex").read_text()
     gray, colour = text.split(r"\begin{figure*}")[1:]
     assert r"\includegraphics{figure-1-similarity-mnist-natural-small-gray-resnet18-float32.pdf}" in gray
     for told in (
@@ -180,9 +184,8 @@ def test_the_caption_says_how_it_was_measured_and_what_was_published(tmp_path):
     assert not re.search(r"[_#&]|(?<!\\)%", re.sub(r"\$[^$]*\$", "", text))
 
 
-def test_the_table_holds_every_correlation(tmp_path):
-    write(tmp_path)
-    table = pd.read_csv(tmp_path / "similarity.csv")
+def test_the_table_holds_every_correlation(written):
+    table = pd.read_csv(written[0].parent / "similarity.csv")
     assert list(table.columns[: len(COMBINATION)]) == COMBINATION
     assert len(table) == 2 * 15 + 1
     of = found()
