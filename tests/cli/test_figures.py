@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from robustbench_pix.data import base, prepared
 from robustbench_pix.leaderboard import figures
 
 
@@ -82,3 +85,19 @@ def test_images_that_have_changed_are_told_and_the_rest_is_drawn(workspace, run,
     said = rbp("figures")
     assert said.code == 0
     assert "is not drawn. The images tiny are not those that its models were trained with." in said.out
+
+
+def test_images_that_have_moved_are_found_by_the_data_root(workspace, run, rbp, one_format, monkeypatch):
+    monkeypatch.setattr(prepared, "cache_folder", lambda: workspace / "cache")
+    (workspace / "data/natural").mkdir(parents=True)
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(workspace / f"data/natural/{number}.png")
+    assert run("--on", "tiny:natural", recipes=["pixel"]).code == 0
+    (workspace / "data").rename(workspace / "moved")
+    base._loaded.cache_clear()  # as if the command were done later
+    name = "Figure 1 of tiny:natural (small network, gray) is not drawn. There is no folder "
+    chosen = ("figures", "--on", "tiny:natural")
+    assert name in rbp(*chosen).out
+    assert name not in rbp(*chosen, "--data-root", "moved").out
+    assert (workspace / "figures/figure-1-similarity-tiny-natural-full-gray-small-float32.svg").exists()

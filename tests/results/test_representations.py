@@ -68,30 +68,32 @@ def test_similarities_of_networks_against_numpy(weights):
 
 
 def test_weights_of_layers_are_those_of_the_epoch_that_was_kept(tmp_path):
-    (tmp_path / "weights.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata={"best_epoch": "2"}))
+    (tmp_path / "weights.safetensors").write_bytes(save({"a": torch.zeros(1)}, metadata={"best_epoch": "10"}))
     log = tmp_path / "log.csv"
-    log.write_text("epoch,task_loss,layer_weight_0,layer_weight_1\n1,3,.5,.5\n2,2,.25,.75\n3,1,.1,.9\n")
+    others = "".join(f"{epoch},3,.5,.5\n" for epoch in range(1, 10))
+    log.write_text(f"epoch,task_loss,layer_weight_0,layer_weight_1\n{others}10,2,.25,.75\n11,1,.1,.9\n")
     assert layer_weights(tmp_path) == [0.25, 0.75]
-    log.write_text("epoch,task_loss\n1,3\n2,2\n3,1\n")
+    log.write_text("epoch,task_loss\n9,3\n10,2\n11,1\n")
     assert layer_weights(tmp_path) is None
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Give a workspace with two seeds of three recipes, one of which has similarities of neurons."""
+    """Give a workspace with two seeds of four recipes, two of which are given similarities of neurons."""
     folder = tiny_workspace(tmp_path_factory.mktemp("made"))
     (folder / "attacks/suites/noise.toml").write_text('version = 1\nsummary = "Noise"\nattacks = ["gaussian"]\n')
     (folder / "models/neural.toml").write_text(NEURAL)
+    (folder / "models/shuffled-neural.toml").write_text(NEURAL + "shuffled = true\n")
     values = np.random.default_rng(3).uniform(-1, 1, (25, 25))
     np.save(folder / "models/neurons.npy", (values + values.T) / 2)
     np.save(folder / "models/rows.npy", COVERED)
     options = {"on": "tiny", "suite": "noise", "executor": "inline", "device": "cpu", "workspace": folder}
-    return folder, run(recipes=["unregularized", "thresholded", "neural"], seeds=2, **options)
+    return folder, run(recipes=["unregularized", "thresholded", "neural", "shuffled-neural"], seeds=2, **options)
 
 
-def measured(folder, measurements, recipes=("unregularized", "thresholded", "neural"), data_root=None):
+def measured(folder, measurements, recipes=("unregularized", "thresholded", "neural")):
     ((block, models),) = trained_models(measurements[measurements["recipe"].isin(recipes)])
-    return measure_similarities(block, models, Store(folder / "runs"), Workspace(folder), data_root, "cpu"), models
+    return measure_similarities(block, models, Store(folder / "runs"), Workspace(folder), None, "cpu"), models
 
 
 def regularizing():
@@ -130,6 +132,12 @@ def test_a_neural_target_is_that_of_its_file_and_chooses_the_images_that_it_know
     np.testing.assert_allclose(
         found.networks["neural"][0], in_numpy(network, regularizing(), known, weights), atol=2e-6
     )
+
+
+def test_a_shuffled_target_is_none(made):
+    found, _ = measured(*made, ("neural", "shuffled-neural"))
+    assert set(found.networks) == {"neural", "shuffled-neural"}
+    assert set(found.targets) == {"neural"}
 
 
 def test_a_neural_target_that_is_gone_or_changed_is_left_out_and_said(made, tmp_path):
