@@ -5,7 +5,7 @@ from pathlib import Path
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.cli.options import data_root_option, workspace_option
+from robustbench_pix.cli.options import data_root_option, device_option, workspace_option
 
 
 @click.command()
@@ -19,21 +19,25 @@ from robustbench_pix.cli.options import data_root_option, workspace_option
     show_default="figures in the workspace",
     help="Where the files go, a folder a suite.",
 )
-@data_root_option
 @workspace_option
+@data_root_option
+@device_option
 def figures(
     suite: str | None,
     combinations: tuple[str, ...],
     published: bool,
     output: Path | None,
-    data_root: Path | None,
     workspace: Workspace,
+    data_root: Path | None,
+    device: str | None,
 ) -> None:
     """Draw the paper's figures from the workspace's runs, else from what is published, beside the published curves.
 
     A figure an attack, as SVG, PDF and PNG; figures.tex shows them. The tables as LaTeX: leaderboard.tex, and
     comparison.tex for ours beside the published curves; comparisons.tex, robustness.tex, recipe-costs.tex, queries.tex
     and across.tex for the published CSV files of these names; corruptions.tex. They need booktabs.
+    Figure 1, a figure a combination, asks the stored models about their regularization images: runs/ and the data must
+    be there; similarity.csv holds its correlations.
 
     \b
     Examples:
@@ -41,6 +45,7 @@ def figures(
     $ rbp figures --suite paper --on cifar10:natural --output paper/figures
     """
     from robustbench_pix.cli.paper_tables import beside_board
+    from robustbench_pix.cli.similarities import draw_similarities
     from robustbench_pix.cli.tables import boards_of, select
     from robustbench_pix.leaderboard.figures import not_drawn, write_figures
     from robustbench_pix.leaderboard.latex_files import write_tables
@@ -53,5 +58,6 @@ def figures(
     files = write_figures(leaderboard, measurements, folder)
     for path in [*files, *write_tables(leaderboard, measurements, beside, folder)]:
         click.echo(f"wrote {path}")
+    draw_similarities(leaderboard, measurements, folder, workspace, data_root, device)
     for sentence in [*not_drawn(measurements), *missing]:
         click.echo(sentence)

@@ -14,7 +14,7 @@ from robustbench_pix.leaderboard.distance_figure import distance_figure
 from robustbench_pix.leaderboard.figure_style import Line, lines, seeds_name, settings
 from robustbench_pix.leaderboard.panels import Panel, grid
 from robustbench_pix.results.frames import BLOCK
-from robustbench_pix.results.published_curves import PAPER, compared, published_for, read_curves, sources_of
+from robustbench_pix.results.published_curves import compared, published_for, read_curves, sources_of
 from robustbench_pix.results.strength_curves import distances, strength_curves
 
 PAPER_FIGURES = {"gaussian": "figure-2", "transfer-fgsm": "figure-3"}
@@ -50,13 +50,27 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
     contents: dict[str, bytes] = {}
-    drawn = leaderboard[leaderboard["recipe"].isin(measurements["recipe"])]
-    drawn_as = lines(dict(zip(drawn["recipe"], drawn["controls"], strict=True)))
+    drawn_as = lines_of(leaderboard, measurements)
     with settings():
         for suite, rows in leaderboard.groupby("suite", sort=False):
             measured = measurements[measurements["suite"] == suite]
             contents |= _figures(rows, measured, str(suite), drawn_as)
             contents[f"{suite}/leaderboard.tex"] = latex_tables.leaderboard_tables(rows, measured).encode()
+    return write_files(contents, folder)
+
+
+def lines_of(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> dict[str, Line]:
+    """Return how each recipe is drawn of which something was measured, in the order of the legend."""
+    drawn = leaderboard[leaderboard["recipe"].isin(measurements["recipe"])]
+    return lines(dict(zip(drawn["recipe"], drawn["controls"], strict=True)))
+
+
+def write_files(contents: dict[str, bytes], folder: Path) -> list[Path]:
+    """Write files by their names in a folder, and return them.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
     try:
         for name, content in contents.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -67,9 +81,9 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
 
 
 def not_drawn(measurements: pd.DataFrame) -> list[str]:
-    """Return a sentence for each of the paper's figures, or part of one, for which nothing was measured."""
+    """Return a sentence for each of the paper's Figures 2 and 3, or part of one, for which nothing was measured."""
     published = read_curves()
-    said = [f"Figure 1 of {PAPER} is not drawn: no published number belongs to it."]
+    said = []
     there = set(measurements[["task", "images", "attack"]].itertuples(index=False, name=None))
     for attack, name in PAPER_FIGURES.items():
         rows = published[published["attack"] == attack]
@@ -109,7 +123,7 @@ def _figures(
     for one in shown(leaderboard, measurements, suite):
         name = "-".join(filter(None, [PAPER_FIGURES.get(one.attack), one.attack]))
         draw = curve_figure if one.kind else distance_figure
-        pictures = _pictures(draw(one.attack, one.panels, drawn_as))
+        pictures = pictures_of(draw(one.attack, one.panels, drawn_as))
         contents |= {f"{suite}/{name}.{kind}": picture for kind, picture in pictures.items()}
         sources = sources_of(pd.concat([panel.published for panel in one.panels]))
         caption = latex_tables.figure_caption(one.attack, one.kind, one.measured, sources)
@@ -125,7 +139,7 @@ def _figures(
     return contents
 
 
-def _pictures(figure: Any) -> dict[str, bytes]:
+def pictures_of(figure: Any) -> dict[str, bytes]:
     """Return a figure in every format."""
     pictures = {}
     for kind, metadata in FORMATS.items():

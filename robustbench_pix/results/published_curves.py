@@ -25,6 +25,9 @@ SAME_STRENGTH = 5e-6
 DISTANCES = {("cifar10", "cifar10", "resnet18", "boundary-50-steps"): {BASELINE: 2.79e-3, "thresholded": 5.98e-3}}
 """Median squared L2 norm an entry that the paper reports, by task, images, network and attack, then by recipe."""
 
+SIMILARITY_CORRELATION = 0.83
+"""Pearson's r of the similarities that a model of neurons predicts (Li et al. 2019) with S^pixel, their Figure 1."""
+
 
 def read_curves() -> pd.DataFrame:
     """Return ``task, images, network, attack, recipe, strength, accuracy, source``, all of gray images."""

@@ -1,0 +1,81 @@
+"""Figure 1 for ``rbp figures``: which combinations it can be drawn of, and why not of the others."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import rich_click as click
+
+from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.errors import UserError
+from robustbench_pix.leaderboard.figure_style import block_name
+from robustbench_pix.leaderboard.similarity_files import write_similarities
+from robustbench_pix.results.commands import command_of
+from robustbench_pix.results.measured import BASELINE
+from robustbench_pix.results.similarities import Similarities, trained_models
+from robustbench_pix.runs.store import Store
+
+
+def draw_similarities(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    folder: Path,
+    workspace: Workspace,
+    data_root: Path | None,
+    device: str | None,
+) -> None:
+    """Draw Figure 1 of the combinations of a board whose models and images are there; say it and say why not.
+
+    Raises:
+        UserError: matplotlib is not installed, or the folder cannot be written to.
+    """
+    found, missing, store = list[Similarities](), list[str](), Store(workspace.runs)
+    for block, models in trained_models(measurements):
+        name = f"Figure 1 of {block['task']}:{block['images']} ({block_name(block)[1]})"
+        there = models[[store.damage(f"train-{model}") is None for model in models["model_id"]]]
+        try:
+            if there.empty:
+                raise UserError(f"None of its trained models is in {store.root}; {_command(models, workspace)}")
+            found.append(_measured(block, there, store, workspace, data_root, device))
+        except UserError as error:
+            missing.append(f"{name} is not drawn. {error}")
+        else:
+            missing += [f"{name} lacks a target. {sentence}" for sentence in found[-1].left_out]
+            if lost := len(models) - len(there):
+                missing.append(
+                    f"{name} lacks {lost} of {len(models)} models: {store.root} has them no more, or damaged."
+                )
+    for path in write_similarities(found, leaderboard, measurements, folder):
+        click.echo(f"wrote {path}")
+    for sentence in missing:
+        click.echo(sentence)
+
+
+def _measured(
+    block: "pd.Series[str]",
+    models: pd.DataFrame,
+    store: Store,
+    workspace: Workspace,
+    data_root: Path | None,
+    device: str | None,
+) -> Similarities:
+    """Ask the models of a combination; torch is imported only here, where there are some."""
+    import torch
+
+    from robustbench_pix.devices import current, resolve_device
+    from robustbench_pix.results.representations import measure_similarities
+
+    where = resolve_device(device)
+    if where == "cpu":
+        torch.set_num_threads(1)
+    with current(where):
+        return measure_similarities(block, models, store, workspace, data_root, where)
+
+
+def _command(models: pd.DataFrame, workspace: Workspace) -> str:
+    """Return how to get the models of a combination."""
+    recipes = [name for name in models["recipe"].unique() if name != BASELINE] or [BASELINE]
+    facts: dict[str, Any] = {**models.iloc[0], "recipe": " --recipe ".join(recipes)}
+    seeds = sorted(set(models["seed"].astype(int)))
+    checked = bool((models["gradients"] != "").any())
+    return f"{command_of(facts, seeds, checked=checked, given=None, catalogue=workspace)} trains them."
