@@ -181,6 +181,19 @@ def test_rates_that_stay_below_what_was_found_at_the_limit_are_seen(bare):
     assert "at its limit squares has not found" in " ".join(told(bare))
 
 
+def test_a_median_between_the_last_checkpoint_and_the_limit_needs_one_half_to_be_found(bare):
+    table = Table(bare / "queries.csv")
+    (place,) = table.where(**SQUARES_FIRST)
+    assert table.rows.loc[place, "median_queries"] == ""
+    measurements, without_budgets = published_board(bare)[0], {"attacks": {}}
+    mean = table.number(place, "restricted_mean") + 20 * (1 - table.number(place, "success_at_500"))
+    table.write([place], limit=520, restricted_mean=mean)
+    assert contradicting_queries(read_queries(bare), measurements, without_budgets) == []
+    table.write([place], median_queries=510)
+    (found,) = contradicting_queries(read_queries(bare), measurements, without_budgets)
+    assert found.column == "median_queries"
+
+
 def test_rows_of_queries_that_are_gone_or_stand_there_twice(bare):
     table = Table(bare / "queries.csv")
     rows = table.rows
