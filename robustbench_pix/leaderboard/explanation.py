@@ -28,8 +28,10 @@ their bands and the published ones behind them, and where every row comes from. 
 
 [provenance.json](provenance.json) holds everything that the hashes are hashes of (recipes, tasks, attacks and suites as
 they were resolved, digests of the data), what made each row (versions, commit, device, processor), and the command that
-makes the row again. [schema.json](schema.json) is the JSON Schema of the tables. `rbp verify` checks this folder: it
-computes every hash, every fact and every aggregate again.
+makes the row again, with the `unregularized` that its gain needs. [schema.json](schema.json) is the JSON Schema of the
+tables. `rbp verify` checks this folder: it computes every hash, every fact and every aggregate again; queries.csv and
+the worst case only where it has the outcome of every image, in examples.parquet or in the runs (`--runs`), and says
+where it has not.
 
 Numbers have up to ten significant digits. An empty field means that there is no such number; it never means 0.
 

@@ -71,10 +71,6 @@ def told(folder, store=None):
     return [str(finding) for finding in verify(folder, store)]
 
 
-def columns(folder, store=None):
-    return {(finding.file, finding.column) for finding in verify(folder, store)}
-
-
 def test_what_was_published_is_derived_again_and_said_where_it_is_not(asked, bare, sources):
     assert told(*sources) == told(bare) == []
     assert not_derived(*sources) == ""
@@ -181,6 +177,19 @@ def test_rates_that_stay_below_what_was_found_at_the_limit_are_seen(bare):
     assert "at its limit squares has not found" in " ".join(told(bare))
 
 
+def test_a_median_between_the_last_checkpoint_and_the_limit_needs_one_half_to_be_found(bare):
+    table = Table(bare / "queries.csv")
+    (place,) = table.where(**SQUARES_FIRST)
+    assert table.rows.loc[place, "median_queries"] == ""
+    measurements, without_budgets = published_board(bare)[0], {"attacks": {}}
+    mean = table.number(place, "restricted_mean") + 20 * (1 - table.number(place, "success_at_500"))
+    table.write([place], limit=520, restricted_mean=mean)
+    assert contradicting_queries(read_queries(bare), measurements, without_budgets) == []
+    table.write([place], median_queries=510)
+    (found,) = contradicting_queries(read_queries(bare), measurements, without_budgets)
+    assert found.column == "median_queries"
+
+
 def test_rows_of_queries_that_are_gone_or_stand_there_twice(bare):
     table = Table(bare / "queries.csv")
     rows = table.rows
@@ -253,7 +262,7 @@ def test_the_area_of_a_worst_case_is_the_one_under_its_accuracies(bare):
     accuracies = [table.number(table.where(**WORST, strength=share)[0], "accuracy") for share in ("0.25", "0.5")]
     assert accuracies[0] > accuracies[1]
     table.write([place], area=table.number(place, "area") + 0.01 * (accuracies[0] - accuracies[1]))
-    assert ("measurements.csv", "area") in columns(bare)
+    assert ("measurements.csv", "area") in {(finding.file, finding.column) for finding in verify(bare)}
 
 
 def test_a_worst_case_that_is_gone_or_that_no_two_attacks_lead_to(bare):
@@ -280,9 +289,8 @@ def test_outcomes_that_are_published_are_those_of_the_runs(asked):
     published = published_outcomes(asked / "leaderboard")
     stored = stored_outcomes(published, Store(asked / "runs"))
     assert len(published) == len(stored) == 6
-    by = ["strength", "repetition", "index"]
     for name, read in stored.items():
-        kept = read().sort_values(by, kind="stable", ignore_index=True)
+        kept = read().sort_values(["strength", "repetition", "index"], kind="stable", ignore_index=True)
         again = published[name]()[list(kept.columns)]
         pd.testing.assert_frame_equal(again, kept, check_dtype=False)
         assert (again.dtypes == kept.dtypes)[["correct", "failed", "l2", "linf"]].all()

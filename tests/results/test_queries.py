@@ -10,7 +10,7 @@ import pytest
 
 import robustbench_pix as rbp
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS
-from robustbench_pix.results.queries import query_table
+from robustbench_pix.results.queries import attack_lines, query_table
 from robustbench_pix.runs.plans import saved_rows
 from robustbench_pix.runs.store import Store
 from tests.workspaces import TASK
@@ -136,6 +136,16 @@ def test_success_is_what_was_judged_and_not_what_was_asked(ran, tmp_path):
     spent = np.where(rows["correct"], line["limit"], rows["queries"])
     assert line["restricted_mean"] == pytest.approx(spent.mean())
     assert (table.loc["walk"]["found"] == 0).all()
+
+
+def test_a_distance_is_within_a_strength_as_measurements_count_it():
+    """The float32 next to 0.3 lies above it, and so does an adversarial at that distance."""
+    row = {"index": 0, "label": 1, "clean_prediction": 1, "queries": 5, "l2": np.float32(0.3), "distance_at_half": 9.0}
+    distances = {f"distance_at_{count}": np.float32(0.3) for count in CHECKPOINTS}
+    for strength, found in ((0.3, 0), (0.31, 1)):
+        spec = {"strengths": [0.0, strength], "strength": "l2", "evaluation": {"budget": 100}}
+        (line,) = attack_lines([pd.DataFrame([row | distances]).astype(dict.fromkeys(distances, "float32"))], spec)
+        assert (line["found"], line["success_at_100"]) == (found, found)
 
 
 def test_a_success_counts_no_more_queries_than_were_asked(ran, tmp_path):

@@ -43,6 +43,13 @@ def test_a_median_that_is_not_reached_is_nan_and_not_the_median_of_the_successes
     assert np.isnan(queries_to_success(np.zeros(0, int), np.zeros(0, bool), 100).median)
 
 
+@pytest.mark.parametrize("images", [24, 38, 44, 64, 200])
+def test_exactly_one_half_is_one_half_in_spite_of_rounding(images):
+    found = np.arange(images) < images // 2
+    result = queries_to_success(np.where(found, np.arange(images) + 7, 1000), found, 1000)
+    assert result.median == images // 2 + 6
+
+
 def test_all_that_succeed_have_an_upper_end():
     result = queries_to_success(np.arange(1, 30), np.ones(29, bool), 100)
     assert result.low < result.median == 15 < result.high < 30

@@ -12,7 +12,7 @@ from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.worst_case import outcome, worst_case
-from robustbench_pix.runs.plans import saved_rows
+from robustbench_pix.runs.plans import save_plan, saved_rows
 from robustbench_pix.runs.store import Store
 from tests.workspaces import tiny_workspace
 
@@ -134,6 +134,19 @@ def test_nothing_else_counts_it(ran):
     assert theirs["worst_case"].isna().all()
     pd.testing.assert_frame_equal(ours.drop(columns="worst_case"), theirs.drop(columns="worst_case"))
     assert measuring_facts(ours, measured) == measuring_facts(theirs, without)
+
+
+def test_its_hashes_do_not_depend_on_how_the_seeds_came(ran, tmp_path):
+    """Two plans of a seed each, as of one plan of both: the attacks are in the order of the suite."""
+    (row, *_) = rows = saved_rows(ran)
+    assert [cell["attack"] for cell in row["cells"][:3]] == ["gaussian", "transfer-fgsm", "boundary"]
+    for seed in (1, 0):
+        facts = [{**row["facts"], "seed_list": str(seed)} for row in rows]
+        cells = [[cell for cell in row["cells"] if cell["seed"] == seed] for row in rows]
+        parts = [row | {"facts": of, "cells": own} for row, of, own in zip(rows, facts, cells, strict=True)]
+        save_plan(parts, Store(tmp_path))
+    again = {row["facts"]["recipe"]: row for row in saved_rows(Store(tmp_path))}
+    assert again == {row["facts"]["recipe"]: row for row in rows}
 
 
 def test_a_model_that_lacks_an_attack_has_no_worst_case(ran):

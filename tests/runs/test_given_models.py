@@ -14,6 +14,7 @@ import robustbench_pix as rbp
 from robustbench_pix.catalogue.registries import networks
 from robustbench_pix.catalogue.registry import FILE_MODULE
 from robustbench_pix.runs.request import GIVEN_SEED
+from robustbench_pix.runs.store import Store
 from tests.workspaces import tiny_workspace
 
 CODE = """\
@@ -157,6 +158,7 @@ def test_nothing_is_done_twice_whatever_kind_of_file_the_weights_come_from(works
     save_file(network.state_dict(), workspace / "w.safetensors")
     torch.save(network.state_dict(), workspace / "w.pt")
     first = evaluate("net.py:ours", weights="w.safetensors")
+    assert Store(workspace / "runs").spec(folders(workspace)[0].name)["context"]["weights"] == "w.safetensors"
     before = {path: path.stat().st_mtime_ns for path in (workspace / "runs").glob("*-*/*")}
     capsys.readouterr()
     again = evaluate("net.py:ours", weights="w.pt", name="another-name")
