@@ -13,7 +13,13 @@ from robustbench_pix.results.frames import BLOCK
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 
 
-def svg(leaderboard: pd.DataFrame, measurements: pd.DataFrame, width: int = 110) -> str:
+def svg(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    robustness: pd.DataFrame,
+    costs: pd.DataFrame,
+    width: int = 110,
+) -> str:
     """Return the leaderboard as SVG, ``width`` characters wide: the overview, if there is one, then every block.
 
     The same tables give the same text.
@@ -31,7 +37,7 @@ def svg(leaderboard: pd.DataFrame, measurements: pd.DataFrame, width: int = 110)
     )
     if len(leaderboard[BLOCK].drop_duplicates()) > 1:
         console.print(render_overview(leaderboard, width), "", sep="\n")
-    console.print(render(leaderboard, measurements, console_width=width))
+    console.print(render(leaderboard, measurements, robustness, costs, console_width=width))
     return _local(console.export_svg(title="rbp leaderboard", unique_id="rbp"))
 
 

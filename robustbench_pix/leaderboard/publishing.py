@@ -61,6 +61,8 @@ def publish(
     asked = asked_rows(leaderboard, rounded)
     against_queries = typed(pd.DataFrame() if queries is None else queries, QUERIES)
     against_queries = as_published(_sorted(against_queries, [*KEY, "attack", "strength"]), QUERIES)
+    robustness = as_published(build_robustness(rounded, asked), ROBUSTNESS)
+    spent = as_published(recipe_costs(rounded, costs), RECIPE_COSTS)
     tables = {
         "measurements.csv": MEASUREMENTS,
         "leaderboard.csv": columns,
@@ -74,11 +76,11 @@ def publish(
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
-        "robustness.csv": to_csv_text(build_robustness(rounded, asked), ROBUSTNESS),
+        "robustness.csv": to_csv_text(robustness, ROBUSTNESS),
         "comparisons.csv": to_csv_text(build_comparisons(rounded, asked), COMPARISONS),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
-        "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
-        "leaderboard.svg": svg(ranked, rounded),
+        "recipe-costs.csv": to_csv_text(spent, RECIPE_COSTS),
+        "leaderboard.svg": svg(ranked, rounded, robustness, spent),
         "index.html": page(ranked, rounded, against_queries),
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
