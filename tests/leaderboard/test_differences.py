@@ -72,13 +72,20 @@ def test_hashes_and_versions(made, copy):
 
 
 def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     board = Table(copy / "leaderboard.csv")
-    board.write(board.where(recipe="thresholded"), score="0.1")
+    before = board.number(board.where(recipe="thresholded")[0], "score")
+    board.write(board.where(recipe="thresholded"), score="0.123456")
+    board.rows = board.rows[board.rows["recipe"] != "neural"]
+    board.write()
     said = rbp("diff", made / "leaderboard", copy)
     assert said.exit_code == 1
-    assert said.output.endswith("1 difference.\n")
-    assert max(map(len, said.output.splitlines())) <= 100
+    *table, count = said.output.splitlines()
+    assert count == "2 differences."
+    assert max(map(len, table)) <= 80
+    assert table[0].split() == ["recipe", "what", "A", "B", "B", "-", "A", "covered"]
+    assert table[2].split()[:4] == ["thresholded", "score", f"{before:.4g}", "0.1235"]
+    assert table[3].split() == ["neural", "only", "in", "A"]
     assert rbp("diff", made / "leaderboard", copy, "--format", "csv").stdout.startswith("suite,suite_version,protocol")
     assert rbp("diff", made / "leaderboard", copy, "--format", "markdown").stdout.startswith("| suite | suite_version ")
     assert "it holds no measurements.csv" in rbp("diff", copy, tmp_path).output
