@@ -14,6 +14,7 @@ from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
 from robustbench_pix.leaderboard.overview import render_overview
+from robustbench_pix.leaderboard.pair_text import title
 from robustbench_pix.leaderboard.publishing import (
     merge,
     publish,
@@ -149,10 +150,12 @@ def show_board(
 
 
 def show_measurements(measurements: pd.DataFrame, style: str) -> None:
-    """Write measurements to standard output; a table has the facts, and of the block's columns those that differ."""
+    """Write measurements to standard output; a table a block, with the facts alone."""
     if style == "table":
-        blocks = [name for name in BLOCK if measurements[name].nunique() > 1]
-        _write(measurements, tuple(column for column in MEASUREMENTS if column.name in (*blocks, *FACTS)), style)
+        facts = tuple(column for column in MEASUREMENTS if column.name in FACTS)
+        for number, (block, rows) in enumerate(measurements.groupby(BLOCK, sort=False)):
+            print("\n" * (number > 0) + title(dict(zip(BLOCK, block, strict=True))) + "\n")
+            _write(rows, facts, style)
     else:
         _write(measurements, MEASUREMENTS, style)
 
