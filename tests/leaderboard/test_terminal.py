@@ -140,6 +140,16 @@ def test_ranks_are_intervals_with_the_letters_of_their_groups():
     assert any(board["rank_low"] == board["rank_high"])
 
 
+def test_attacks_under_which_no_accuracy_halves_are_named():
+    measured = measurements(attacks=(*ATTACKS, WORST_CASE))
+    of_two = measured["attack"].isin(["uniform", WORST_CASE])
+    measured.loc[of_two, "accuracy"] = 0.9
+    board = build_leaderboard(measured, rows())
+    said = re.findall(r"accuracy nowhere halves under ([^·\n]*)", shown(board, measured, 100))
+    assert [text.strip() for text in said] == ["uniform (sigma 0.5)"]
+    assert "nowhere halves" not in shown(*tables()[::-1], 100)
+
+
 def test_headings_break_no_word_and_leave_out_what_all_attacks_share():
     attacks = tuple(f"corruption-{name}" for name in ("brightness", "motion", "snow-and-frost", "elastic"))
     measured, board = tables(attacks=attacks)
