@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 
 from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, RECIPE_COSTS
+from robustbench_pix.results.frames import KEY, typed
+from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.robustness import build_robustness
 
 ATTACKS = ("gaussian", "uniform", "salt-and-pepper", "transfer-fgsm", "boundary")
 RECIPES = ("unregularized", "pixel", "thresholded", "decorrelated", "shuffled", "statistics", "neural")
@@ -85,3 +87,11 @@ def tables(**options):
     measured = measurements(**options)
     asked = rows(**{name: value for name, value in options.items() if name in ("of", "recipes", "attacks", "seeds")})
     return measured, build_leaderboard(measured, asked)
+
+
+def beside(measured, board):
+    """Return the robustness of each recipe under each attack, and what each costs: the more, the longer its name."""
+    spent = board.loc[board["seeds"].notna(), KEY]
+    lengths = spent["recipe"].str.len()
+    spent = spent.assign(training_seconds=lengths * 1.0, attack_seconds=lengths * 100.0, seconds=lengths * 101.0)
+    return build_robustness(measured, asked_rows(board, measured)), typed(spent, RECIPE_COSTS)

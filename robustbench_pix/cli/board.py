@@ -41,7 +41,7 @@ def leaderboard(
     if measurements:
         show_measurements(rows, style)
     else:
-        show_board(chosen, rows, style, over_combinations=found.across, detailed=bool(combinations))
+        show_board(chosen, rows, found.beside, style, over_combinations=found.across, detailed=bool(combinations))
 
 
 @click.command()

@@ -59,7 +59,7 @@ def compare(
         raise UserError(f"No combination and suite on this board has both {first} and {second}.")
     click.echo(f"{found.origin}\n" if style == "table" else found.origin, err=style != "table")
     for number, pair in enumerate(compared if style == "table" else []):
-        click.echo("\n" * (number > 0) + title(pair) + "\n")
+        click.echo("\n" * (number > 0) + title(pair.block) + "\n")
         for sentence in sentences(pair, first, second):
             click.echo(fill(sentence, get_terminal_size((PIPED_WIDTH, 24)).columns))
         if pair.lines:

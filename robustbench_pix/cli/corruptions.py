@@ -1,5 +1,6 @@
 """``rbp corruptions``."""
 
+from itertools import groupby
 from pathlib import Path
 
 import rich_click as click
@@ -8,10 +9,7 @@ from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli.options import data_root_option, format_option, workspace_option
 from robustbench_pix.cli.output import write_rows
 
-BLOCK = ("suite", "task", "images", "size", "colour", "network", "precision")
-"""A table shows those in which its rows differ; the other formats show all, and the cut-offs of each row."""
-
-ACCURACIES = ("seeds", "clean", "mean", "from", "to", "low", "medium", "high")
+ACCURACIES = ("recipe", "seeds", "clean", "mean", "from", "to", "low", "medium", "high")
 GROUPS = ("task", "attack", "centroid", "group")
 
 
@@ -39,6 +37,7 @@ def corruptions(
     """
     from robustbench_pix.cli.tables import boards_of, select
     from robustbench_pix.data.base import default_root
+    from robustbench_pix.leaderboard.pair_text import title
     from robustbench_pix.results.corruptions import accuracy_rows, cut_offs, group_rows, groupings, of_corruptions
 
     found = boards_of(workspace, published=False)
@@ -48,13 +47,17 @@ def corruptions(
     click.echo(f"{found.origin}\n" if table else found.origin, err=not table)
     if not only_groups:
         rows = accuracy_rows(measurements, groups)
-        differ = [name for name in BLOCK if len({row[name] for row in rows}) > 1]
-        write_rows(_only(rows, ("recipe", *differ, *ACCURACIES)) if table else rows, style)
+        for block, of_block in groupby(sorted(rows, key=title), key=title) if table else []:
+            click.echo(f"{block}\n")
+            write_rows(_only(list(of_block), ACCURACIES), style)
+            click.echo()
+        if not table:
+            write_rows(rows, style)
     if only_groups or table:
         rows = group_rows(groups)
         write_rows(_only(rows, GROUPS) if table else rows, style)
     if table:
-        click.echo("\n".join(cut_offs(groups)))
+        click.echo("\n" + "\n".join(cut_offs(groups)))
 
 
 def _only(rows: list[dict[str, object]], names: tuple[str, ...]) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import rich_click as click
 
 from robustbench_pix.cli.options import format_option
 
-SHOWN = ("recipe", "what", "column", "a", "b", "difference", "covered")
+SHORT = {"a": "A", "b": "B", "difference": "B - A", "covered": "covered"}
 FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
@@ -50,9 +50,9 @@ def _write_blocks(rows: Sequence[dict[str, Any]]) -> None:
 
     blocks: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        blocks.setdefault(_heading(row), []).append(row)
+        blocks.setdefault(_heading(row), []).append(_in_short(row))
     for heading, block in blocks.items():
-        shown = [name for name in SHOWN if any(row[name] not in ("", None) for row in block)]
+        shown = [name for name in block[0] if any(row[name] not in ("", None) for row in block)]
         click.echo(heading)
         write_rows([{name: row[name] for name in shown} for row in block], "table")
         click.echo()
@@ -64,3 +64,15 @@ def _heading(row: dict[str, Any]) -> str:
     block = [f"{row['task']}:{row['images']}", f"{row['suite']} {row['suite_version']}", f"network {row['network']}"]
     block += [row["colour"], *([f"size {row['size']}"] if row["size"] != "full" else [])]
     return ", ".join(block + ([row["precision"]] if row["precision"] != "float32" else []))
+
+
+def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the cells of a row below its heading: what differs of whom, and numbers with four digits."""
+    named = {"recipe": row["recipe"], "what": row["column"] or row["what"]}
+    if not row["task"]:
+        named = {"file": row["column"], "what": "" if row["what"] == "file" else row["what"]}
+    cells = {SHORT[name]: row[name] for name in SHORT}
+    for side in ("A", "B"):
+        if row["what"] == "number" and cells[side]:
+            cells[side] = f"{float(cells[side]):.4g}"
+    return named | cells

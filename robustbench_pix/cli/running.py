@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import rich_click as click
 from rich.console import Console
 
-from robustbench_pix.cli.tables import built, show_board
+from robustbench_pix.cli.tables import beside_of, built, show_board
 from robustbench_pix.runs.plans import block_rows
 from robustbench_pix.runs.request import Request
 from robustbench_pix.runs.running import Means, run_request
@@ -23,8 +24,9 @@ def run_and_show(request: Request, means: Means, style: str) -> bool:
     store = Store(request.workspace.runs)
     with watched(store) as watcher:
         rows = run_request(request, means, watcher, report=watcher.say)
-    leaderboard, measurements = built(block_rows(rows, store) if request.given else rows, store)
-    show_board(leaderboard, measurements, style)
+    shown = block_rows(rows, store) if request.given else rows
+    leaderboard, measurements = built(shown, store)
+    show_board(leaderboard, measurements, partial(beside_of, shown, store, leaderboard, measurements), style)
     asked = leaderboard[leaderboard["recipe"] == request.given.name] if request.given else leaderboard
     return bool(asked["status"].isin(["complete", "not run"]).all())
 

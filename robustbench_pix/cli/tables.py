@@ -1,6 +1,8 @@
 """The board of a workspace, from its runs or from what is published, and how commands show and publish it."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
 from robustbench_pix.leaderboard.overview import render_overview
+from robustbench_pix.leaderboard.pair_text import title
 from robustbench_pix.leaderboard.publishing import (
     merge,
     publish,
@@ -21,18 +24,21 @@ from robustbench_pix.leaderboard.publishing import (
     read_provenance,
     read_published,
     read_queries,
+    read_table,
 )
 from robustbench_pix.leaderboard.query_table import render_queries
 from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.across import across
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board, costs
-from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, Column
+from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, RECIPE_COSTS, ROBUSTNESS, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
 from robustbench_pix.results.pictures import picture_table
 from robustbench_pix.results.provenance import empty, merged, provenance
 from robustbench_pix.results.queries import query_table
+from robustbench_pix.results.recipe_costs import recipe_costs
+from robustbench_pix.results.robustness import build_robustness
 from robustbench_pix.results.standing import Standing, standing, without
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
@@ -42,13 +48,24 @@ PIPED_WIDTH = 100
 FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
 
 
+class Beside(NamedTuple):
+    """What a detailed leaderboard shows beside its scores: the columns ``ROBUSTNESS`` and ``RECIPE_COSTS``."""
+
+    robustness: pd.DataFrame
+    costs: pd.DataFrame
+
+
 class Found(NamedTuple):
-    """A board and where it comes from: the folder in which it is published, or None if it is of runs."""
+    """A board and where it comes from: the folder in which it is published, or None if it is of runs.
+
+    ``beside`` reads or derives what only a detailed view needs.
+    """
 
     origin: str
     leaderboard: pd.DataFrame
     measurements: pd.DataFrame
     across: pd.DataFrame
+    beside: Callable[[], Beside]
     folder: Path | None = None
 
 
@@ -62,11 +79,14 @@ def boards_of(workspace: Workspace, *, published: bool) -> Found:
     if rows:
         leaderboard, measurements = built(rows, Store(workspace.runs))
         over_combinations = across(measurements, asked_rows(leaderboard, measurements))
-        return Found(f"From the runs in {workspace.runs}.", leaderboard, measurements, over_combinations)
+        origin = f"From the runs in {workspace.runs}."
+        beside = partial(beside_of, rows, Store(workspace.runs), leaderboard, measurements)
+        return Found(origin, leaderboard, measurements, over_combinations, beside)
     for place in (workspace.published, SHIPPED / "leaderboard"):
         tables = read_published(place)
         if tables is not None:
-            return Found(f"As published in {place}.", tables[1], tables[0], read_across(place), place)
+            beside = partial(_published_beside, place)
+            return Found(f"As published in {place}.", tables[1], tables[0], read_across(place), beside, place)
     raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
 
 
@@ -75,6 +95,17 @@ def built(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
     measurements, lines = board(rows, store)
     measurements = as_published(measurements, MEASUREMENTS)
     return build_leaderboard(measurements, lines), measurements
+
+
+def beside_of(rows: Rows, store: Store, leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> Beside:
+    """Return what stands beside the board of rows."""
+    robustness = build_robustness(measurements, asked_rows(leaderboard, measurements))
+    return Beside(robustness, recipe_costs(measurements, costs(rows, store)))
+
+
+def _published_beside(place: Path) -> Beside:
+    robustness, spent = place / "robustness.csv", place / "recipe-costs.csv"
+    return Beside(read_table(robustness, ROBUSTNESS), read_table(spent, RECIPE_COSTS))
 
 
 def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -104,6 +135,7 @@ def select(found: Found, suite: str | None, combinations: tuple[str, ...]) -> tu
 def show_board(
     leaderboard: pd.DataFrame,
     measurements: pd.DataFrame,
+    beside: Callable[[], Beside],
     style: str,
     *,
     detailed: bool = False,
@@ -116,7 +148,7 @@ def show_board(
     if style == "table":
         console = console_of_output()
         if detailed or len(leaderboard[BLOCK].drop_duplicates()) < 2:
-            console.print(render(leaderboard, measurements, console_width=console.width))
+            console.print(render(leaderboard, measurements, *beside(), console_width=console.width))
         else:
             console.print(render_overview(leaderboard, console.width, over_combinations))
     else:
@@ -124,10 +156,12 @@ def show_board(
 
 
 def show_measurements(measurements: pd.DataFrame, style: str) -> None:
-    """Write measurements to standard output; a table has the facts, and of the block's columns those that differ."""
+    """Write measurements to standard output; a table a block, with the facts alone."""
     if style == "table":
-        blocks = [name for name in BLOCK if measurements[name].nunique() > 1]
-        _write(measurements, tuple(column for column in MEASUREMENTS if column.name in (*blocks, *FACTS)), style)
+        facts = tuple(column for column in MEASUREMENTS if column.name in FACTS)
+        for number, (block, rows) in enumerate(measurements.groupby(BLOCK, sort=False)):
+            print("\n" * (number > 0) + title(dict(zip(BLOCK, block, strict=True))) + "\n")
+            _write(rows, facts, style)
     else:
         _write(measurements, MEASUREMENTS, style)
 

@@ -17,7 +17,8 @@ NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: )")
 """What stands between two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
 
 LEGEND = (
-    "# rank: ranks differ only where the paired interval excludes 0",
+    "#: ranks that are possible with 95% confidence",
+    "a, b: recipes that share a letter are not told apart",
     "* best of its column",
     "± half of the 95% interval",
     "score: mean robustness over the attacks",
@@ -25,6 +26,16 @@ LEGEND = (
     "robustness: mean accuracy from no attack to the strongest, drawn below it",
     "▁ to █: accuracy 0 to 1",
 )
+
+BESIDE_SCORE = (
+    "excess: score beyond what the clean accuracy predicts, paired by seed",
+    "worst case: robustness to all attacks at once, image by image",
+    "half at: strength at which the accuracy is half of the clean one",
+    "> stays above half up to there",
+    "2 of 3: only so many seeds reach it",
+    "seconds: of one model",
+)
+"""What the marks of the second table mean."""
 
 
 def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
@@ -91,6 +102,14 @@ def controls(rows: pd.DataFrame) -> list[str]:
     """
     chosen = rows[rows["controls"] != ""]
     return [f"controls of {of}: {', '.join(group['recipe'])}" for of, group in chosen.groupby("controls", sort=False)]
+
+
+def never_halved(robustness: pd.DataFrame, ends: dict[str, str]) -> list[str]:
+    """Return one sentence on the attacks under which no seed of any recipe loses half of its clean accuracy."""
+    robustness = robustness[robustness["attack"] != WORST_CASE]
+    halved = robustness.groupby("attack", sort=False)["halved_seeds"].sum()
+    never = [f"{attack} ({ends[attack]})" for attack in halved.index[halved == 0]]
+    return [f"accuracy nowhere halves under {', '.join(never)}"] if never else []
 
 
 def flowing(facts: Iterable[str], width: int) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -12,6 +11,7 @@ from rich.text import Text
 from robustbench_pix.leaderboard import cells, facts
 from robustbench_pix.leaderboard.heat import shade
 from robustbench_pix.leaderboard.order import beside_claims
+from robustbench_pix.leaderboard.packing import packed
 from robustbench_pix.results.frames import BLOCK
 
 SUITE = ["suite", "suite_version", "protocol"]
@@ -23,6 +23,7 @@ GAP = 1
 LEGEND = (
     "score: mean robustness over the attacks of the suite",
     "* best of its column",
+    "= not told apart from it (all pairs corrected)",
     "+ or -: the 95% interval of the gain over unregularized lies above or below 0",
 )
 BELOW = "indented: control of the recipe above"
@@ -38,8 +39,20 @@ class _Column(NamedTuple):
     rows: dict[str, dict[str, Any]]
 
     @property
+    def width(self) -> int:
+        return max(len("*.123+") + any(map(_doubtful, self.rows.values())), *map(len, self.heading))
+
+    @property
     def scores(self) -> "pd.Series[float]":
         return pd.Series({recipe: row["score"] for recipe, row in self.rows.items()}, dtype=float)
+
+    def tied(self, recipe: str) -> bool:
+        """Return whether a recipe shares a group with the one of the best score."""
+        best, own = (
+            set(filter(None, self.rows[name].get("group", "").split(",")))
+            for name in (str(self.scores.idxmax()), recipe)
+        )
+        return bool(best & own)
 
 
 def render_overview(leaderboard: pd.DataFrame, width: int, across: pd.DataFrame | None = None) -> Group:
@@ -91,24 +104,18 @@ def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType
     columns = _columns(rows)
     names = _names(rows, columns)
     recipe_width = min(max(len(name) + INDENT * below for name, below in names), NAME_WIDTH)
-    headings = [len(line) for column in columns for line in column.heading]
-    cell_width = max(len("*.123+") + _doubts(rows), *headings)
-    fitting = max((width - recipe_width) // (cell_width + GAP), 1)
     parts: list[RenderableType] = []
-    for places in np.array_split(np.arange(len(columns)), -(-len(columns) // fitting)):
+    for places in packed([GAP + column.width for column in columns], width - recipe_width):
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, border_style="dim")
         table.add_column("recipe", width=recipe_width)
         shown = [columns[place] for place in places]
         for column in shown:
-            heading = Text("\n".join(line.rjust(cell_width) for line in column.heading))
-            table.add_column(heading, width=cell_width, vertical="bottom")
-        best = [cells.best(column.scores) for column in shown]
+            heading = Text("\n".join(line.rjust(column.width) for line in column.heading))
+            table.add_column(heading, width=column.width, vertical="bottom")
         for name, below in names:
             indent = " " * INDENT * below
             lines = [indent + line for line in cells.wrapped(name, recipe_width - len(indent))]
-            scores = [
-                _cell(column.rows.get(name), top, scale, cell_width) for column, top in zip(shown, best, strict=True)
-            ]
+            scores = [_cell(column, name, scale) for column in shown]
             table.add_row(Text("\n".join(lines), style="dim" if below else ""), *scores)
         parts += [table, ""]
     return parts
@@ -125,7 +132,7 @@ def _columns(rows: pd.DataFrame) -> list[_Column]:
         heading = [of["task"]] + [of["images"]] * (of["images"] != of["task"])
         heading += [of["size"]] * (of["size"] != "full" and "size" not in differing) + [of[name] for name in differing]
         records = {row["recipe"]: {str(name): value for name, value in row.items()} for row in part.to_dict("records")}
-        columns.append(_Column([line for text in heading for line in cells.wrapped(text, 8)], records))
+        columns.append(_Column([line for text in heading for line in cells.words(text)], records))
     scores = pd.DataFrame([column.scores for column in columns])
     means = scores.mean(skipna=False).dropna()
     if len(columns) > 1 and len(means):
@@ -141,18 +148,20 @@ def _names(rows: pd.DataFrame, columns: list[_Column]) -> list[tuple[str, bool]]
     return beside_claims({str(name): controls[str(name)] for name in lead.index})
 
 
-def _cell(row: dict[str, Any] | None, best: float, scale: Scale, width: int) -> Text:
+def _cell(column: _Column, recipe: str, scale: Scale) -> Text:
     """Return a score with its marks, as wide as its column so that its colour is; blank where nothing was asked."""
+    row = column.rows.get(recipe)
     if row is None:
         return Text()
     value, doubt = row["score"], "!" * _doubtful(row)
     if pd.isna(value):
         failed = row["status"] == "failed"
         text = "failed" if failed else f"{cells.ABSENT}{doubt or ' '}"
-        return Text(text.rjust(width), style="yellow" if failed else "dim")
-    top = cells.share(value) == cells.share(best)
+        return Text(text.rjust(column.width), style="yellow" if failed else "dim")
+    top = cells.share(value) == cells.share(cells.best(column.scores))
+    before = "*" if top else "=" if column.tied(recipe) else ""
     mark = "+" if row.get("gain_low", 0) > 0 else "-" if row.get("gain_high", 0) < 0 else " "
-    text = f"{'*' * top}{cells.share(value)}{mark}{doubt}".rjust(width)
+    text = f"{before}{cells.share(value)}{mark}{doubt}".rjust(column.width)
     return Text(text, style=f"{'bold ' * top}{shade(value, *scale)}")
 
 

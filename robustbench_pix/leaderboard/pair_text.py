@@ -1,5 +1,6 @@
 """Two recipes beside each other in words: one sentence for the score, one for the attacks, and a line an attack."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,8 @@ OPENINGS = {
 }
 
 
-def title(pair: Pair) -> str:
+def title(block: Mapping[str, Any]) -> str:
     """Return which block it is: combination, suite, and of size, network and colour what one cannot do without."""
-    block = pair.block
     size = "" if block["size"] == "full" else f", reduced size {block['size']}"
     network = f"network {block['network']}, {block['colour']}, {block['precision']}"
     return f"{block['task']} : {block['images']}  suite {block['suite']} {block['suite_version']}, {network}{size}"
@@ -35,15 +35,15 @@ def sentences(pair: Pair, first: str, second: str) -> list[str]:
 
 
 def attack_rows(pair: Pair, first: str, second: str) -> list[dict[str, str]]:
-    """Return the cells of one line an attack: both robustnesses and their difference with its interval."""
+    """Return the cells of one line an attack: both robustnesses and their difference with half of its interval."""
     return [
         {
             "attack": line["measure"],
             first: share(line["first"]),
             second: share(line["second"]),
             "difference": share(line["difference"], signed=True),
-            "95% interval": _interval(line),
-            "verdict": line["verdict"],
+            "95%": ABSENT if np.isnan(line["low"]) else f"±{share((line['high'] - line['low']) / 2)}",
+            "verdict": "one seed" if line["verdict"] == ONE_SEED else line["verdict"],
         }
         for line in pair.lines
         if line["measure"] != SCORE
@@ -75,6 +75,4 @@ def _about_attacks(lines: list[dict[str, Any]]) -> str:
 
 
 def _interval(line: dict[str, Any]) -> str:
-    if np.isnan(line["low"]):
-        return ABSENT
     return f"{share(line['low'], signed=True)} to {share(line['high'], signed=True)}"

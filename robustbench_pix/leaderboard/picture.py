@@ -8,15 +8,21 @@ from rich.console import Console
 
 from robustbench_pix.leaderboard.overview import render_overview
 from robustbench_pix.leaderboard.terminal import render
-from robustbench_pix.results.frames import BLOCK
+from robustbench_pix.results.columns import RECIPE_COSTS
+from robustbench_pix.results.frames import BLOCK, typed
 
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 
 
-def svg(leaderboard: pd.DataFrame, measurements: pd.DataFrame, width: int = 110) -> str:
+def svg(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    robustness: pd.DataFrame,
+    width: int = 110,
+) -> str:
     """Return the leaderboard as SVG, ``width`` characters wide: the overview, if there is one, then every block.
 
-    The same tables give the same text.
+    The same tables give the same text; seconds are left out, since they never repeat.
     """
     # Everything that rich would otherwise guess from the environment is said, or the bytes would depend on it.
     console = Console(
@@ -31,7 +37,9 @@ def svg(leaderboard: pd.DataFrame, measurements: pd.DataFrame, width: int = 110)
     )
     if len(leaderboard[BLOCK].drop_duplicates()) > 1:
         console.print(render_overview(leaderboard, width), "", sep="\n")
-    console.print(render(leaderboard, measurements, console_width=width))
+    console.print(
+        render(leaderboard, measurements, robustness, typed(pd.DataFrame(), RECIPE_COSTS), console_width=width)
+    )
     return _local(console.export_svg(title="rbp leaderboard", unique_id="rbp"))
 
 

@@ -69,6 +69,7 @@ def publish(
     # Those of attacks that were measured anew by other means are gone with their measurements.
     kept = kept[kept["attack_id"].isin(rounded["attack_id"])]
     kept = as_published(_sorted(kept, [*KEY, "attack", "index"]), PICTURES)
+    robustness = as_published(build_robustness(rounded, asked), ROBUSTNESS)
     tables = {
         "measurements.csv": MEASUREMENTS,
         "leaderboard.csv": columns,
@@ -83,11 +84,11 @@ def publish(
     texts = {
         "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
         "leaderboard.csv": to_csv_text(leaderboard, columns),
-        "robustness.csv": to_csv_text(build_robustness(rounded, asked), ROBUSTNESS),
+        "robustness.csv": to_csv_text(robustness, ROBUSTNESS),
         "comparisons.csv": to_csv_text(build_comparisons(rounded, asked), COMPARISONS),
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
-        "leaderboard.svg": svg(ranked, rounded),
+        "leaderboard.svg": svg(ranked, rounded, robustness),
         "index.html": page(ranked, rounded, against_queries, kept, provenance),
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",

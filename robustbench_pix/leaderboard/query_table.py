@@ -20,10 +20,12 @@ SHOWN = (100, 1_000, 10_000)
 CURVE = 12
 LEGEND = (
     "success rate after so many queries, below it the median distance",
-    "median: queries that a success takes (Kaplan-Meier), below it its 95% interval, images taken as independent",
+    "median: queries that a success takes (Kaplan-Meier), below it its 95% interval",
+    "intervals take images as independent",
     "> more than half did not succeed within the budget",
     "mean: failures counted at the budget",
-    "curve: success rate from 10 queries to the budget, on a logarithmic scale; ▁ to █: 0 to 1",
+    "curve: success rate from 10 queries to the budget, on a logarithmic scale",
+    "▁ to █: 0 to 1",
 )
 
 
@@ -37,8 +39,8 @@ def render_queries(table: pd.DataFrame, width: int) -> Group:
         told = f"  {first['attack']}, {first['strength_kind']} {strength:.3g}"
         head = Text.assemble((f"{first['task']} : {first['images']}", "bold"), told)
         size = "" if first["size"] == "full" else f", reduced size {first['size']}"
-        told = f"  suite {first['suite']} {first['suite_version']}{size}, {limit:,} queries at most"
-        parts += [Text.assemble(head, (told, "dim")), "", _table(rows), ""]
+        told = f"suite {first['suite']} {first['suite_version']}{size}, {limit:,} queries at most"
+        parts += [head, Text(told, style="dim"), "", _table(rows), ""]
     return Group(*parts, Text(flowing(LEGEND, width), style="dim"))
 
 

@@ -9,42 +9,67 @@ from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix.leaderboard import cells, facts
+from robustbench_pix.leaderboard.beside_score import beside_score
 from robustbench_pix.leaderboard.curves import Curves, drawn_recipes, evenly, mean_curves, plots
 from robustbench_pix.leaderboard.order import beside_claims
+from robustbench_pix.leaderboard.packing import packed
 from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK, typed
 
-RANK_WIDTH = 2
 NUMBER_WIDTHS = {"clean_accuracy": 5, "score": 5, "gain": 6}
 TIGHT_RECIPE = len("unregularized")
 
 
 class Layout(NamedTuple):
-    """How the columns of a table share the width; ``attacks`` is how many columns of attacks stand side by side."""
+    """How the columns of a block share the width of the terminal, in characters.
+
+    Attributes:
+        curve: of a curve below a number.
+        gap: between two columns.
+        rank: of the ranks.
+        recipe: of the names.
+        widths: of the other columns, by name.
+        tables: the names of the columns that stand side by side, table by table.
+    """
 
     curve: int
     gap: int
+    rank: int
     recipe: int
-    attacks: int
+    widths: dict[str, int]
+    tables: list[list[str]]
 
 
-def render(leaderboard: pd.DataFrame, measurements: pd.DataFrame, *, console_width: int | None = None) -> Group:
-    """Return the leaderboard for ``rich.print``: one ranked table a block, then what the marks mean.
+def render(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    robustness: pd.DataFrame,
+    costs: pd.DataFrame,
+    *,
+    console_width: int | None = None,
+) -> Group:
+    """Return the leaderboard for ``rich.print``: two tables a block and its curves, then what the marks mean.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it.
         measurements: What it was built from; the curves and the measuring facts are read off here.
+        robustness: The columns ``ROBUSTNESS``; of more blocks than are shown, if need be.
+        costs: The columns ``RECIPE_COSTS``; likewise.
         console_width: Columns of the terminal; by default those of the terminal at hand, 80 if there is none.
     """
     width = console_width or Console().width
     if leaderboard.empty:
         return Group(Text("The leaderboard is empty."))
     measurements = typed(measurements, MEASUREMENTS)
-    measured = dict(iter(measurements.groupby(BLOCK, sort=False)))
+    tables = measurements, robustness, costs
+    of_blocks = [dict(iter(table.groupby(BLOCK, sort=False))) for table in tables]
     parts: list[RenderableType] = [_title(leaderboard)]
     for block, rows in leaderboard.groupby(BLOCK, sort=False):
-        parts += ["", *_block(rows, measured.get(block, measurements.iloc[:0]), width)]
-    return Group(*parts, "", Text(facts.flowing(facts.LEGEND, width), style="dim"))
+        measured, beside, spent = (
+            parts_of.get(block, table.iloc[:0]) for parts_of, table in zip(of_blocks, tables, strict=True)
+        )
+        parts += ["", *_block(rows, measured, beside, spent, width)]
+    return Group(*parts, "", Text(facts.flowing([*facts.LEGEND, *facts.BESIDE_SCORE], width), style="dim"))
 
 
 def _title(leaderboard: pd.DataFrame) -> Text:
@@ -53,8 +78,10 @@ def _title(leaderboard: pd.DataFrame) -> Text:
     return Text.assemble(("robustbench_pix", "bold"), (f"  leaderboard of the suite {named}", "dim"))
 
 
-def _block(rows: pd.DataFrame, measured: pd.DataFrame, width: int) -> list[RenderableType]:
-    """Return the heading, the table or tables, and the words of one block."""
+def _block(
+    rows: pd.DataFrame, measured: pd.DataFrame, robustness: pd.DataFrame, costs: pd.DataFrame, width: int
+) -> list[RenderableType]:
+    """Return the heading, the tables, the curves and the words of one block."""
     first = rows.iloc[0]
     of_attacks = [name for name in rows.columns if name.startswith((ROBUSTNESS_PREFIX, DISTANCE_PREFIX))]
     attacks = [name for name in of_attacks if rows[name].notna().any()]
@@ -63,56 +90,74 @@ def _block(rows: pd.DataFrame, measured: pd.DataFrame, width: int) -> list[Rende
         rows.set_index("recipe", drop=False).loc[[recipe for recipe, _ in order]].assign(below=[it for _, it in order])
     )
     curves = mean_curves(rows, measured)
-    layout = _layout(rows, len(attacks), width)
+    ends = _ends(measured)
+    dropped = cells.shared_word([name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks])
+    layout = _layout(rows, attacks, dropped, width)
     parts: list[RenderableType] = [Text(f"{first['task']} : {first['images']}", style="bold"), ""]
-    for start in range(0, max(len(attacks), 1), layout.attacks):
-        parts += [_table(rows, curves, attacks[start : start + layout.attacks], layout, numbers=start == 0), ""]
+    for columns in layout.tables:
+        parts += [_table(rows, curves, columns, layout, dropped), ""]
+    parts += [part for table in beside_score(rows, robustness, costs, ends, dropped, width) for part in (table, "")]
     named = [name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks]
-    parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), named, _ends(measured), width)
+    parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), named, ends, width)
     for recipe, status, reason in facts.stopped(rows):
         parts.append(Text.assemble((recipe, "bold"), ": ", (status, "yellow"), f" - {reason}"))
     for recipes, remark in facts.remarks(rows):
         parts.append(Text.assemble((recipes, "bold"), f" - {remark}"))
     parts += [Text(warning, style="yellow") for warning in facts.mixtures(measured)]
-    told = facts.flowing([*facts.controls(rows), *facts.measuring_facts(rows, measured)], width)
-    return [*parts, Text(told, style="dim")]
+    told = [*facts.controls(rows), *facts.never_halved(robustness, ends), *facts.measuring_facts(rows, measured)]
+    told += [f"headings leave out {dropped}"] if dropped else []
+    return [*parts, Text(facts.flowing(told, width), style="dim")]
 
 
-def _layout(rows: pd.DataFrame, attacks: int, width: int) -> Layout:
-    """Return the roomiest layout in which all attacks stand side by side; else the narrowest, over several tables."""
+def _layout(rows: pd.DataFrame, attacks: list[str], dropped: str, width: int) -> Layout:
+    """Return the roomiest layout of those with the fewest tables."""
     names = max(len("recipe"), *(rows["recipe"].str.len() + cells.INDENT * rows["below"]))
     alone = rows[(rows["controls"] != "") & ~rows["below"]]
     long = max(names, *(len(f"control of {of}") for of in alone["controls"])) if len(alone) else names
     tight = min(names, TIGHT_RECIPE)
-    fixed = RANK_WIDTH + 1 + sum(NUMBER_WIDTHS.values())
-    for curve, gap, recipe in ((10, 3, long), (10, 2, long), (10, 1, long), (10, 1, tight), (8, 1, tight)):
-        fitting = (width - fixed - recipe - gap * len(NUMBER_WIDTHS)) // (curve + gap)
-        if attacks <= fitting:
-            break
-    return Layout(curve, gap, recipe, max(fitting, 1))
+    rank = max(len(line) for row in _records(rows) for line in ["#", *cells.rank(row).plain.split("\n")])
+    layouts = []
+    for curve, gap, recipe in (
+        (10, 3, long),
+        (10, 2, long),
+        (10, 1, long),
+        (10, 1, tight),
+        (8, 1, tight),
+        (7, 1, tight),
+    ):
+        widths = NUMBER_WIDTHS | {name: max(curve, *map(len, cells.heading(name, dropped))) for name in attacks}
+        names_of = list(widths)
+        tables = packed([gap + wide for wide in widths.values()], width - rank - 1 - recipe)
+        layouts.append(Layout(curve, gap, rank, recipe, widths, [[names_of[it] for it in table] for table in tables]))
+    return min(layouts, key=lambda layout: len(layout.tables))
 
 
-def _table(rows: pd.DataFrame, curves: Curves, attacks: list[str], layout: Layout, *, numbers: bool) -> Table:
-    """Return one table: rank, recipe, the three numbers (in the first table of a block), and some attacks."""
+def _table(rows: pd.DataFrame, curves: Curves, columns: list[str], layout: Layout, dropped: str) -> Table:
+    """Return one table: rank, recipe, and some of the numbers and attacks."""
     # Gaps are part of the right-justified columns: the padding of outer columns differs between versions of rich.
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, border_style="dim")
     gap = layout.gap - 1
-    table.add_column("#", width=RANK_WIDTH, justify="right")
+    table.add_column("#", width=layout.rank, justify="right")
     table.add_column("recipe", width=layout.recipe)
-    shown = list(NUMBER_WIDTHS) if numbers else []
-    for name in shown:
-        table.add_column(name.removesuffix("_accuracy"), width=gap + NUMBER_WIDTHS[name], justify="right")
-    for column in attacks:
-        table.add_column(Text(cells.heading(column, layout.curve)), width=gap + layout.curve, justify="right")
+    for name in columns:
+        number = name in NUMBER_WIDTHS
+        lines = [name.removesuffix("_accuracy")] if number else cells.heading(name, dropped)
+        table.add_column(Text("\n".join(lines)), width=gap + layout.widths[name], justify="right")
     scored = rows[rows["score"].notna()]
-    best = {name: cells.best(scored[name]) for name in (*shown, *attacks)}
-    for line in rows.to_dict("records"):
-        row = {str(name): value for name, value in line.items()}
-        numbers_of = [cells.number(row, name, best[name]) for name in shown]
-        attacked = [cells.attack(row, name, best[name], _accuracies(row, name, curves, layout)) for name in attacks]
-        rank = "" if pd.isna(row["rank"]) else str(row["rank"])
-        table.add_row(rank, cells.recipe(row, layout.recipe), *numbers_of, *attacked)
+    best = {name: cells.best(scored[name]) for name in columns}
+    for row in _records(rows):
+        shown = [
+            cells.number(row, name, best[name])
+            if name in NUMBER_WIDTHS
+            else cells.attack(row, name, best[name], _accuracies(row, name, curves, layout))
+            for name in columns
+        ]
+        table.add_row(cells.rank(row), cells.recipe(row, layout.recipe), *shown)
     return table
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def _accuracies(row: dict[str, Any], column: str, curves: Curves, layout: Layout) -> list[float]:

@@ -55,9 +55,14 @@ def test_from_runs_then_from_what_is_published(workspace, run, rbp):
     published = rbp("leaderboard", "--published", "--format", "csv")
     assert published.err == "As published in leaderboard.\n"
     assert published.out == piped.out == (workspace / "leaderboard/leaderboard.csv").read_text()
+    beside = rbp("leaderboard", "--published").out.removeprefix("As published in leaderboard.\n\n")
+    assert beside == made.out  # with what robustness.csv and recipe-costs.csv hold
+    assert "seconds" in beside
     (workspace / "runs").rename(workspace / "elsewhere")
     assert rbp("leaderboard", "--format", "csv").out == published.out
     assert rbp("leaderboard").out.startswith("As published in leaderboard.\n\n")
+    (workspace / "leaderboard/robustness.csv").unlink()
+    assert "robustness.csv cannot be read" in rbp("leaderboard").refusal
 
 
 def test_formats_of_the_board(run, rbp):
@@ -80,10 +85,12 @@ def test_measurements(workspace, run, rbp, monkeypatch):
     assert all(float(row["accuracy"]) == pytest.approx(int(row["correct"]) / int(row["n"])) for row in table)
     assert len(json.loads(rbp("leaderboard", "--measurements", "--format", "json").out)) == 6
     text = rbp("leaderboard", "--measurements").out
-    assert text.splitlines()[2].split() == ["recipe", "seed", "attack", "strength", "n", "correct", "accuracy"]
+    heading = ["recipe", "seed", "attack", "strength", "n", "correct", "accuracy"]
+    assert text.splitlines()[2] == "tiny : tiny  suite noise 1, network small, gray, float32"
+    assert text.splitlines()[4].split() == heading
     run(suite="tiny")
     text = rbp("leaderboard", "--measurements").out
-    assert text.splitlines()[2].split()[0] == "suite"
+    assert [line.split() for line in text.splitlines()].count(heading) == 2
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -128,7 +135,8 @@ def test_publishing_twice_gives_the_same_bytes(workspace, run, rbp):
     assert run(recipes=["unregularized", "pixel"], seeds="2", suite="tiny").code == 0
     assert rbp("publish").code == 0
     for path, data in everything(workspace / "leaderboard").items():
-        assert path.name in ("costs.csv", "recipe-costs.csv") or data == first[path], path.name
+        timed = path.name in ("costs.csv", "recipe-costs.csv")
+        assert timed or data == first[path], path.name
 
 
 def test_publishing_beside_what_is_published(workspace, run, rbp):

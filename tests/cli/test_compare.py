@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 
 def test_a_comparison_of_runs_and_of_what_is_published(run, rbp):
@@ -13,6 +14,11 @@ def test_a_comparison_of_runs_and_of_what_is_published(run, rbp):
     assert "no test: 2 seeds, smallest p would be .5" in text
     assert "Each attack by itself: " in text
     assert max(map(len, shown.out.splitlines())) <= 80
+    table = shown.out[shown.out.index("\nattack ") :].splitlines()[3:]
+    assert [line.split()[0] for line in table] == ["gaussian", "transfer-fgsm", "boundary"]
+    assert all(
+        re.search(r" [+-]\.\d{3} +±\d?\.\d{2,3} +(better|worse|not told apart)$", line.rstrip()) for line in table
+    )
     piped = rbp("compare", "pixel", "unregularized", "--format", "csv")
     assert piped.err == "From the runs in runs.\n"
     rows = list(csv.DictReader(io.StringIO(piped.out)))

@@ -81,15 +81,23 @@ def test_hashes_and_versions(made, copy):
 
 
 def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     board = Table(copy / "leaderboard.csv")
-    board.write(board.where(recipe="thresholded"), score="0.1")
+    before = board.number(board.where(recipe="thresholded")[0], "score")
+    board.write(board.where(recipe="thresholded"), score="0.123456")
+    board.rows = board.rows[board.rows["recipe"] != "neural"]
+    board.write()
     said = rbp("diff", made / "leaderboard", copy)
     assert said.exit_code == 1
-    assert said.output.startswith("tiny:tiny, tiny 1, network small, gray\nrecipe ")
-    assert "\n\nFiles\nwhat  column           a       b     \n" in said.output
-    assert said.output.endswith("2 differences.\n")
-    assert max(map(len, said.output.splitlines())) <= 100
+    blank = said.output.splitlines().index("")
+    table, files = said.output.splitlines()[:blank], said.output.splitlines()[blank + 1 :]
+    assert table[0] == "tiny:tiny, tiny 1, network small, gray"
+    assert table[1].split() == ["recipe", "what", "A", "B", "B", "-", "A", "covered"]
+    assert table[3].split()[:4] == ["thresholded", "score", f"{before:.4g}", "0.1235"]
+    assert table[4].split() == ["neural", "only", "in", "A"]
+    assert (files[0], files[1].split()) == ("Files", ["file", "A", "B"])
+    assert files[-1] == "3 differences."
+    assert max(map(len, said.output.splitlines())) <= 80
     assert rbp("diff", made / "leaderboard", copy, "--format", "csv").stdout.startswith("suite,suite_version,protocol")
     assert rbp("diff", made / "leaderboard", copy, "--format", "markdown").stdout.startswith("| suite | suite_version ")
     assert "it holds no measurements.csv" in rbp("diff", copy, tmp_path).output

@@ -55,13 +55,26 @@ def test_marks_say_what_the_intervals_say():
     for recipe in ("pixel", "thresholded", "shuffled", "statistics"):
         of = board[board["recipe"] == recipe]
         signs = ["+" if low > 0 else "-" if high < 0 else "" for low, high in of[["gain_low", "gain_high"]].values]
-        assert [re.sub(r"[\d.*]", "", cell) for cell in cells_of(text, recipe)] == [*signs, ""]
+        assert [re.sub(r"[\d.*=]", "", cell) for cell in cells_of(text, recipe)] == [*signs, ""]
     worse = board.assign(gain_low=-0.3, gain_high=-0.1)
     assert [cell[-1] for cell in cells_of(shown(worse), "pixel")[:3]] == ["-"] * 3
     best = [max(scores(board, recipe)[place] for recipe in set(board["recipe"]) - {"neural"}) for place in range(3)]
     starred = [float(text) for text in re.findall(r"\*(\.\d+)", text)]
     assert starred[:3] == pytest.approx(best, abs=5.1e-4)
     assert len(starred) == 4
+
+
+def test_recipes_that_share_a_group_with_the_best_are_marked():
+    board = made()
+    before = {"thresholded": "*", "pixel": "=", "shuffled": "", "statistics": "="}
+    letters = {"thresholded": "a,c", "pixel": "c", "shuffled": "b,d", "statistics": "a"}
+    board["group"] = board["recipe"].map(letters).fillna("")
+    text = shown(board)
+    for recipe, mark in before.items():
+        found = [re.match(r"[*=]?", cell)[0] for cell in cells_of(text, recipe)]
+        assert found == [*[mark] * 3, "*" if mark == "*" else ""]  # the mean over combinations has no groups
+    assert "= not told apart from it" in text
+    assert all(cell[0] == "." for cell in cells_of(shown(board.assign(group="")), "pixel"))
 
 
 def test_controls_are_indented_below_their_claim_and_claims_ordered_by_their_lead():

@@ -9,20 +9,23 @@ from rich.console import Console
 
 from robustbench_pix.leaderboard.terminal import render
 from robustbench_pix.results.aggregation import build_leaderboard
-from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, block, measurements, rows, tables
+from robustbench_pix.results.columns import WORST_CASE
+from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 def shown(board, measured, width, **options):
     console = Console(file=io.StringIO(), width=width, **options)
-    console.print(render(board, measured, console_width=width))
+    console.print(render(board, measured, *beside(measured, board), console_width=width))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
 def two_combinations():
     first, second = block(), block("cifar10", "natural", network="resnet18", size="tiny")
-    measured = pd.concat([measurements(first), measurements(second, key=5, n=10_000)], ignore_index=True)
+    attacks = (*ATTACKS, WORST_CASE)
+    measured = [measurements(first, attacks=attacks), measurements(second, key=5, n=10_000, attacks=attacks)]
+    measured = pd.concat(measured, ignore_index=True)
     return build_leaderboard(measured, pd.concat([rows(first), rows(second)], ignore_index=True)), measured
 
 
@@ -109,10 +112,55 @@ def test_names_are_not_markup():
 
 def test_controls_stand_below_the_recipe_that_they_control():
     measured, board = tables()
-    lines = shown(board, measured, 100).splitlines()
-    table = lines[: next(place for place, line in enumerate(lines) if line.startswith("accuracy"))]
-    named = [line[3:17].rstrip() for line in table if re.match(r"[ \d]\d ", line) or "neural" in line]
-    assert named == ["thresholded", " decorrelated", " shuffled", " statistics", "pixel", "unregularized", "neural"]
+    text = shown(board, measured, 100)
+    order = ["thresholded", " decorrelated", " shuffled", " statistics", "pixel", "unregularized", "neural"]
+    first, second = named(text, "  # "), named(text, "")
+    assert [name for name in first if name.strip() not in ("control", "not run", "")] == order
+    assert [name for name in second if name] == order[:-1]
+
+
+def named(text, before):
+    """Return what stands in the column of recipes, of the first table that has it after ``before``."""
+    lines = text.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith(f"{before}recipe "))
+    return [line[len(before) : len(before) + 13].rstrip() for line in lines[start + 2 : lines.index("", start)]]
+
+
+def test_ranks_are_intervals_with_the_letters_of_their_groups():
+    measured, board = tables(seeds=(0, 1, 2))
+    text = shown(board, measured, 100)
+    for row in board[board["rank"].notna()].to_dict("records"):
+        ends = row["rank_low"], row["rank_high"]
+        place = next(number for number, line in enumerate(text.splitlines()) if f" {row['recipe']} " in line)
+        above, below = (line.split() for line in text.splitlines()[place : place + 2])
+        assert above[0] == (f"{ends[0]}-{ends[1]}" if ends[0] < ends[1] else str(ends[0]))
+        assert below[0] == row["group"]
+    assert set(board["group"]) > {"a", "b"}
+    assert any(board["rank_low"] < board["rank_high"])
+    assert any(board["rank_low"] == board["rank_high"])
+
+
+def test_attacks_under_which_no_accuracy_halves_are_named():
+    measured = measurements(attacks=(*ATTACKS, WORST_CASE))
+    of_two = measured["attack"].isin(["uniform", WORST_CASE])
+    measured.loc[of_two, "accuracy"] = 0.9
+    board = build_leaderboard(measured, rows())
+    said = re.findall(r"accuracy nowhere halves under ([^·\n]*)", shown(board, measured, 100))
+    assert [text.strip() for text in said] == ["uniform (sigma 0.5)"]
+    assert "nowhere halves" not in shown(*tables()[::-1], 100)
+
+
+def test_headings_break_no_word_and_leave_out_what_all_attacks_share():
+    attacks = tuple(f"corruption-{name}" for name in ("brightness", "motion", "snow-and-frost", "elastic"))
+    measured, board = tables(attacks=attacks)
+    for width in (60, 80, 160):
+        text = shown(board, measured, width)
+        heads = [line for line in text.split("accuracy  a")[0].splitlines() if not re.search(r"[\d─]", line)]
+        words = {word for line in heads for word in line.split()}
+        assert words >= {"brightness", "motion", "snow-and", "frost", "elastic"}
+        assert not any("corruption" in word for word in words)
+        assert "headings leave out corruption-" in text
+    assert "headings leave out" not in shown(*tables()[::-1], 80)
 
 
 def test_curves_are_told_by_letters_and_attacks_by_titles():

@@ -48,7 +48,7 @@ def test_only_blocks_that_have_both_are_shown_and_the_means_are_over_shared_seed
     asked.loc[asked["recipe"] == "shuffled", "seed_list"] = "1,2,3"
     (pair,) = pairs(measured, asked, *TWO)
     assert pair.block["task"] == "digits"
-    assert title(pair) == "digits : digits  suite blackbox 1, network small, gray, float32"
+    assert title(pair.block) == "digits : digits  suite blackbox 1, network small, gray, float32"
     some = build_leaderboard(measured, rows(seeds=(1, 2, 3))).set_index("recipe")
     assert pair.lines[0]["first"] == pytest.approx(some.loc["thresholded", "score"])
     assert pair.lines[0]["seeds"] == 3
