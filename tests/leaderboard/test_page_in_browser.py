@@ -5,6 +5,7 @@ import pytest
 
 from robustbench_pix.leaderboard.page import page
 from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.frames import KEY
 from tests.leaderboard.browser import CHROMIUM, Browser
 from tests.leaderboard.test_page_pictures import drawn_pictures
 from tests.tables import block, measurements, rows
@@ -31,7 +32,11 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "index.html"
-    file.write_text(page(*boards(), pictures=drawn_pictures()), encoding="utf-8")
+    leaderboard, measured = boards()
+    rows_of = leaderboard[[*KEY]].to_dict("records")
+    commands = [{**row, "command": f"rbp run --on {row['task']} --recipe {row['recipe']}"} for row in rows_of]
+    text = page(leaderboard, measured, pictures=drawn_pictures(), provenance={"rows": commands})
+    file.write_text(text, encoding="utf-8")
     return file
 
 
@@ -200,7 +205,7 @@ def test_unfolding_by_keyboard(opened):
     opened.press("Enter", 13, "\r")
     assert opened.run(state) == ["true", False]
     shown = opened.run("document.querySelector('.more:not([hidden])').innerText")
-    assert "rbp run --suite blackbox --on digits:digits" in shown
+    assert "rbp run --on digits --recipe thresholded" in shown
     assert "recipe_hash-0123456789abcdef" in shown
     opened.press(" ", 32, " ")
     assert opened.run(state) == ["false", True]
@@ -239,7 +244,7 @@ def test_without_a_script_everything_can_be_read(browser, file):
     assert browser.run("document.querySelectorAll('button.name').length") == 0
     assert browser.run("document.querySelectorAll('.line:not(.off) path').length") > 100
     browser.run("document.querySelector('details').open = true")
-    assert "rbp run --suite blackbox" in browser.run("document.querySelector('details').innerText")
+    assert "rbp run --on digits --recipe" in browser.run("document.querySelector('details').innerText")
 
 
 @pytest.mark.parametrize(("width", "media"), [(320, ""), (390, ""), (1400, ""), (1000, "print")])

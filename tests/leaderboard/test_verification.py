@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.publishing import publish, published_board, read_costs
+from robustbench_pix.leaderboard.publishing import publish, published_board, read_costs, read_queries
 from robustbench_pix.leaderboard.verification import verify
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.merging import asked_rows
@@ -94,7 +94,7 @@ def test_a_forgery_of_every_table_is_caught_by_the_outcomes_of_images_and_by_att
     consistent_forgery(measured)
     rows, leaderboard = published_board(copy)
     leaderboard = build_leaderboard(rows, asked_rows(leaderboard, rows))
-    publish(copy, measurements=rows, leaderboard=leaderboard, costs=read_costs(copy))
+    publish(copy, measurements=rows, leaderboard=leaderboard, costs=read_costs(copy), queries=read_queries(copy))
     findings = verify(copy)
     assert {(finding.file, finding.column) for finding in findings} == {("examples.parquet", "correct")}
     assert len(findings) == 2
