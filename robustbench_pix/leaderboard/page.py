@@ -16,7 +16,7 @@ from robustbench_pix.leaderboard.page_pictures import gallery
 from robustbench_pix.leaderboard.page_rows import attack_columns, page_rows
 from robustbench_pix.leaderboard.panel import Panel, Points, panel
 from robustbench_pix.leaderboard.query_charts import query_charts
-from robustbench_pix.results.columns import PICTURES, QUERIES
+from robustbench_pix.results.columns import PICTURES, QUERIES, ROBUSTNESS
 from robustbench_pix.results.frames import BLOCK, typed
 from robustbench_pix.results.provenance import Provenance, empty
 from robustbench_pix.results.published_curves import read_curves
@@ -38,9 +38,10 @@ def page(
     measurements: pd.DataFrame,
     queries: pd.DataFrame | None = None,
     pictures: pd.DataFrame | None = None,
+    robustness: pd.DataFrame | None = None,
     provenance: Provenance | None = None,
 ) -> str:
-    """Return the page of a published leaderboard, its measurements, and success against queries and pictures if known.
+    """Return the page of a published leaderboard, its measurements, and whatever else of it is known.
 
     The commands are those of the provenance. The same tables give the same text.
     """
@@ -63,13 +64,15 @@ def page(
     queries_of = dict(iter(queries.groupby(BLOCK, sort=False)))
     pictures = typed(pd.DataFrame() if pictures is None else pictures, PICTURES)
     pictures_of = dict(iter(pictures.groupby(BLOCK, sort=False)))
+    robustness = typed(pd.DataFrame() if robustness is None else robustness, ROBUSTNESS)
+    robustness_of = dict(iter(robustness.groupby(BLOCK, sort=False)))
     commands: dict[tuple[Any, ...], dict[str, str]] = {}
     for row in (provenance or empty())["rows"]:
         commands.setdefault(tuple(row[name] for name in BLOCK), {})[row["recipe"]] = row["command"]
     blocks = []
     for key, rows in leaderboard.groupby(BLOCK, sort=False):
         here = of_block.get(key, measurements.iloc[:0])
-        block = _block(rows, here, commands.get(key, {}))
+        block = _block(rows, here, robustness_of.get(key, robustness.iloc[:0]), commands.get(key, {}))
         own = curves_of.get(key, drawn.iloc[:0])
         attacks = [column.attack for column in block["columns"] if not column.distance]
         access = {column.attack: column.access for column in block["columns"]}
@@ -98,7 +101,9 @@ def page(
     )
 
 
-def _block(rows: pd.DataFrame, measured: pd.DataFrame, commands: dict[str, str]) -> dict[str, Any]:
+def _block(
+    rows: pd.DataFrame, measured: pd.DataFrame, robustness: pd.DataFrame, commands: dict[str, str]
+) -> dict[str, Any]:
     """Return what the template needs of one block, but for the curves."""
     first = rows.iloc[0]
     columns = attack_columns(rows, measured)
@@ -112,7 +117,7 @@ def _block(rows: pd.DataFrame, measured: pd.DataFrame, commands: dict[str, str])
         **{name: first[name] for name in BLOCK},
         "details": details,
         "columns": columns,
-        "rows": page_rows(rows, measured, columns, commands),
+        "rows": page_rows(rows, measured, robustness, columns, commands),
         "leaders": list(rows.loc[rows["rank"] == 1, "recipe"]),
         "stopped": facts.stopped(rows),
         "remarks": facts.remarks(rows),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_pix.leaderboard.cells import ABSENT, best, distance
+from robustbench_pix.leaderboard.cells import ABSENT, best, distance, strength
 from robustbench_pix.leaderboard.cells import share as share_of_terminal
 from robustbench_pix.results.columns import DISTANCE_PREFIX, RETAINED_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.runs.request import GIVEN_SEED
@@ -53,7 +53,11 @@ def attack_columns(rows: pd.DataFrame, measured: pd.DataFrame) -> list[AttackCol
 
 
 def page_rows(
-    rows: pd.DataFrame, measured: pd.DataFrame, columns: list[AttackColumn], commands: Mapping[str, str]
+    rows: pd.DataFrame,
+    measured: pd.DataFrame,
+    robustness: pd.DataFrame,
+    columns: list[AttackColumn],
+    commands: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return what the template needs of every row of a block, in the order of the leaderboard.
 
@@ -62,6 +66,7 @@ def page_rows(
     marks = {name: best(rows[name]) for name in (*NUMBERS, *(column.column for column in columns))}
     flags = measured[measured["flags"] != ""].groupby(["recipe", "attack"])["flags"].first().to_dict()
     by_recipe = dict(iter(measured.groupby("recipe", sort=False)))
+    halving = {(row["recipe"], row["attack"]): _halving(row) for row in _records(robustness)}
     widest = _reach_of_gains(rows)
     told = []
     records = _records(rows)
@@ -75,11 +80,15 @@ def page_rows(
                 "attacks": [_attack(row, of, marks[of.column], flags) for of in columns],
                 "masked": row["gradients"].startswith("masked"),
                 "tested_by": [_control(other) for other in records if other["controls"] == row["recipe"]],
-                "gain_words": _gain_words(row),
+                "gain_words": _difference_words(row, "gain"),
+                "excess_words": _difference_words(row, "excess"),
+                "worst_words": "" if pd.isna(row["worst_case"]) else share(row["worst_case"]),
+                "ranks": "" if pd.isna(row["rank"]) else rank_words(row),
+                "ties": [other["recipe"] for other in records if other is not row and _tied(row, other)],
                 "command": commands.get(row["recipe"], ""),
                 "models": _models(own),
                 "facts": {name: _distinct(own[name]) for name in _FACTS},
-                "under": _under(row, own),
+                "under": _under(row, own, halving),
             }
         )
     return told
@@ -131,22 +140,47 @@ def _whisker(row: dict[str, Any], widest: float) -> dict[str, Any] | None:
 
 
 def _control(row: dict[str, Any]) -> str:
-    return f"{row['recipe']} ({_gain_words(row) or row['status']})"
+    return f"{row['recipe']} ({_difference_words(row, 'gain') or row['status']})"
 
 
-def _gain_words(row: dict[str, Any]) -> str:
-    """Return a gain in words, with its interval and its test.
+def _difference_words(row: dict[str, Any], name: str) -> str:
+    """Return a gain or an excess in words, with its interval and, of a gain, its test.
 
-    >>> _gain_words({"gain": 0.017, "gain_low": 0.002, "gain_high": 0.032, "p_value": math.nan})
+    >>> _difference_words({"gain": 0.017, "gain_low": 0.002, "gain_high": 0.032, "p_value": math.nan}, "gain")
     '+.017, 95% interval +.002 to +.032'
     """
-    if pd.isna(row["gain"]):
+    if pd.isna(row[name]):
         return ""
-    words = share(row["gain"], signed=True)
-    if not pd.isna(row["gain_low"]):
-        ends = (share(row[name], signed=True) for name in ("gain_low", "gain_high"))
+    words = share(row[name], signed=True)
+    if not pd.isna(row[f"{name}_low"]):
+        ends = (share(row[f"{name}_{end}"], signed=True) for end in ("low", "high"))
         words += ", 95% interval {} to {}".format(*ends)
-    return words if math.isnan(row["p_value"]) else f"{words}, sign-flip p {share(row['p_value'])}"
+    tested = name == "gain" and not math.isnan(row["p_value"])
+    return f"{words}, sign-flip p {share(row['p_value'])}" if tested else words
+
+
+def rank_words(row: dict[str, Any]) -> str:
+    """Return the ranks that are possible.
+
+    >>> rank_words({"rank_low": 1, "rank_high": 4}), rank_words({"rank_low": 2, "rank_high": 2})
+    ('1–4', '2')
+    """
+    low, high = row["rank_low"], row["rank_high"]
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _tied(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two rows share the letter of a group."""
+    return bool({*filter(None, row["group"].split(","))} & {*other["group"].split(",")})
+
+
+def _halving(row: dict[str, Any]) -> str:
+    """Return at which strength the accuracy halves, of a row of robustness.csv."""
+    if not row["halved_seeds"]:
+        return "not reached"
+    if row["halved_seeds"] < row["seeds"]:
+        return f"{row['halved_seeds']} of {row['seeds']} seeds"
+    return strength(row["halving"], (row["halving_high"] - row["halving_low"]) / 2).plain.replace("\n", " ")
 
 
 def _models(own: pd.DataFrame) -> list[tuple[str, str]]:
@@ -159,7 +193,7 @@ def _distinct(values: "pd.Series[str]") -> str:
     return ", ".join(sorted(filter(None, values.unique())))
 
 
-def _under(row: dict[str, Any], own: pd.DataFrame) -> list[dict[str, Any]]:
+def _under(row: dict[str, Any], own: pd.DataFrame, halving: Mapping[tuple[Any, Any], str]) -> list[dict[str, Any]]:
     """Return one line an attack: what it saw, how hard it tried, on how many images, and the hash of it."""
     lines = []
     for attack, cells in own.groupby("attack", sort=False):
@@ -175,6 +209,7 @@ def _under(row: dict[str, Any], own: pd.DataFrame) -> list[dict[str, Any]]:
                 "images": f"{int(at_end['n'].sum()):,}",
                 "failed": f"{int(at_end['failed'].sum()):,}",
                 "queries": "" if pd.isna(queries) else f"{queries:,.0f}",
+                "halving": halving.get((row["recipe"], attack), ""),
                 "retained": "" if pd.isna(retained) else share(retained),
                 "hash": _distinct(cells["attack_hash"]),
                 "flags": _distinct(cells["flags"]),

@@ -89,7 +89,7 @@ def publish(
         "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
         "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
         "leaderboard.svg": svg(ranked, rounded, robustness),
-        "index.html": page(ranked, rounded, against_queries, kept, provenance),
+        "index.html": page(ranked, rounded, against_queries, kept, robustness, provenance),
         "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
         "schema.json": json.dumps(schema(tables), indent=1) + "\n",
     }

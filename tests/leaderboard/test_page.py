@@ -9,7 +9,7 @@ from robustbench_pix.leaderboard.page import page
 from robustbench_pix.leaderboard.panel import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.frames import KEY
-from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, block, measurements, rows, tables
+from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
 
 VOID = {"meta", "link", "input", "br"}
 
@@ -180,3 +180,37 @@ def test_combinations_have_an_overview_that_leads_to_them():
     assert len(links) == 2
     assert set(links) <= set(found.ids)
     assert not re.search(r"At a glance", page(*tables()[::-1]))
+
+
+def test_rows_tell_possible_ranks_ties_excess_worst_case_and_where_accuracy_halves():
+    measured, board = tables(seeds=tuple(range(7)))
+    board.loc[board["recipe"] == "pixel", "worst_case"] = 0.2345
+    robustness, _ = beside(measured, board)
+    fooled = (robustness["recipe"] == "pixel") & (robustness["attack"] == "uniform")
+    robustness.loc[fooled, ["halved_seeds", "halving", "halving_low", "halving_high"]] = [7, 0.3456, 0.3, 0.4]
+    some = (robustness["recipe"] == "pixel") & (robustness["attack"] == "gaussian")
+    robustness.loc[some, "halved_seeds"] = 2
+    robustness.loc[~fooled & ~some, "halved_seeds"] = 0
+    text = page(board, measured, robustness=robustness)
+    words = " ".join(Checked(text).words)
+    ranked = board[board["rank"].notna()]
+    for row in ranked.to_dict("records"):
+        low, high = row["rank_low"], row["rank_high"]
+        shown = str(low) if low == high else f"{low}–{high}"
+        assert f'<td data-v="{row["rank"]}">{shown}<span class="half">{row["group"]}</span></td>' in text
+        letters = set(row["group"].split(","))
+        ties = [
+            other["recipe"]
+            for other in ranked.to_dict("records")
+            if other["recipe"] != row["recipe"] and letters & set(other["group"].split(","))
+        ]
+        assert not ties or f"Not told apart from: {', '.join(ties)};" in words.replace("  ", " ")
+    assert words.count("Not told apart from:") == sum(
+        ranked["group"].map(lambda of: sum(bool({*of.split(",")} & {*one.split(",")}) for one in ranked["group"]) > 1)
+    )
+    excess = board.set_index("recipe").loc["pixel", "excess"]
+    assert f"{excess:+.3f}".replace("0.", ".", 1).replace("-", "−") in words
+    assert "Robustness to all attacks at once, image by image:  .234" in words
+    assert words.count(".346 ±.050") == 1
+    assert words.count("2 of 7 seeds") == 1
+    assert words.count("not reached") == len(robustness) - 2
