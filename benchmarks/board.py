@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import options
 from benchmarks.commands import RBP, Spent, environment_of, run
 from benchmarks.report import Report, Table
-from robustbench_pix.leaderboard.publishing import publish, read_published
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.publishing import publish, read_published
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
 from robustbench_pix.results.frames import ROWS, typed
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 
 TASKS = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100")
 ATTACKS = (

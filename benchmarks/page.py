@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import options
 from benchmarks.report import Report, Table
-from robustbench_pix.leaderboard.page import page
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.page.page import page
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.leaderboard.browser import CHROMIUM, Browser
 from tests.tables import ATTACKS, block, measurements, rows
 

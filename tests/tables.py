@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, RECIPE_COSTS
 from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.merging import asked_rows
-from robustbench_pix.results.robustness import build_robustness
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.robustness import build_robustness
 
 ATTACKS = ("gaussian", "uniform", "salt-and-pepper", "transfer-fgsm", "boundary")
 RECIPES = ("unregularized", "pixel", "thresholded", "decorrelated", "shuffled", "statistics", "neural")

@@ -43,9 +43,9 @@ def compare(
     """
     from robustbench_pix.cli.tables import PIPED_WIDTH, boards_of, select
     from robustbench_pix.errors import UserError, unknown
-    from robustbench_pix.leaderboard.pair_text import attack_rows, sentences, title
+    from robustbench_pix.leaderboard.terminal.pair_text import attack_rows, sentences, title
     from robustbench_pix.results.merging import asked_rows
-    from robustbench_pix.results.pair import pairs
+    from robustbench_pix.results.statistics.pair import pairs
 
     found = boards_of(workspace, published=published)
     leaderboard, measurements = select(found, suite, combinations)

@@ -37,7 +37,7 @@ def corruptions(
     """
     from robustbench_pix.cli.tables import boards_of, select
     from robustbench_pix.data.base import default_root
-    from robustbench_pix.leaderboard.pair_text import title
+    from robustbench_pix.leaderboard.terminal.pair_text import title
     from robustbench_pix.results.corruptions import accuracy_rows, cut_offs, group_rows, groupings, of_corruptions
 
     found = boards_of(workspace, published=False)

@@ -28,8 +28,8 @@ def diff(context: click.Context, first: Path, second: Path, style: str) -> None:
     $ rbp diff leaderboard/ ../theirs/leaderboard/
     """
     from robustbench_pix.cli.output import write_rows
-    from robustbench_pix.leaderboard.file_differences import file_differences
-    from robustbench_pix.leaderboard.publishing import published_board, read_provenance
+    from robustbench_pix.leaderboard.published.file_differences import file_differences
+    from robustbench_pix.leaderboard.published.publishing import published_board, read_provenance
     from robustbench_pix.results.differences import differences
     from robustbench_pix.results.provenance import empty
 

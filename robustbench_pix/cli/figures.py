@@ -47,8 +47,8 @@ def figures(
     from robustbench_pix.cli.paper_tables import beside_board
     from robustbench_pix.cli.similarities import draw_similarities
     from robustbench_pix.cli.tables import boards_of, select
-    from robustbench_pix.leaderboard.figures import not_drawn, write_figures
-    from robustbench_pix.leaderboard.latex_files import write_tables
+    from robustbench_pix.leaderboard.paper.figures import not_drawn, write_figures
+    from robustbench_pix.leaderboard.paper.latex_files import write_tables
 
     found = boards_of(workspace, published=published)
     leaderboard, measurements = select(found, suite, combinations)

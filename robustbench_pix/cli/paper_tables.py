@@ -7,8 +7,8 @@ import pandas as pd
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli.tables import Found
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.latex_files import Beside
-from robustbench_pix.leaderboard.publishing import read_costs, read_queries
+from robustbench_pix.leaderboard.paper.latex_files import Beside
+from robustbench_pix.leaderboard.published.publishing import read_costs, read_queries
 from robustbench_pix.results.board import costs
 from robustbench_pix.results.queries import query_table
 from robustbench_pix.runs.plans import saved_rows

@@ -7,8 +7,8 @@ import torch
 
 from robustbench_pix.devices import resolve_device
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.publishing import published_board
-from robustbench_pix.results.repeating import attack_again, sample
+from robustbench_pix.leaderboard.published.publishing import published_board
+from robustbench_pix.results.checks.repeating import attack_again, sample
 from robustbench_pix.runs.store import Store
 
 

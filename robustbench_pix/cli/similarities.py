@@ -8,11 +8,11 @@ import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.figure_style import block_name
-from robustbench_pix.leaderboard.similarity_files import write_similarities
+from robustbench_pix.leaderboard.paper.figure_style import block_name
+from robustbench_pix.leaderboard.paper.similarity_files import write_similarities
 from robustbench_pix.results.commands import command_of
-from robustbench_pix.results.measured import BASELINE
 from robustbench_pix.results.similarities import Similarities, trained_models
+from robustbench_pix.results.statistics.measured import BASELINE
 from robustbench_pix.runs.store import Store
 
 

@@ -12,10 +12,8 @@ from rich.console import Console
 from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError, unknown
-from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
-from robustbench_pix.leaderboard.overview import render_overview
-from robustbench_pix.leaderboard.pair_text import title
-from robustbench_pix.leaderboard.publishing import (
+from robustbench_pix.leaderboard.published.csv_text import as_published, to_csv_text
+from robustbench_pix.leaderboard.published.publishing import (
     merge,
     publish,
     read_across,
@@ -26,10 +24,10 @@ from robustbench_pix.leaderboard.publishing import (
     read_queries,
     read_table,
 )
-from robustbench_pix.leaderboard.query_table import render_queries
-from robustbench_pix.leaderboard.terminal import render
-from robustbench_pix.results.across import across
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.terminal.detail import render
+from robustbench_pix.leaderboard.terminal.overview import render_overview
+from robustbench_pix.leaderboard.terminal.pair_text import title
+from robustbench_pix.leaderboard.terminal.query_table import render_queries
 from robustbench_pix.results.board import board, costs
 from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, RECIPE_COSTS, ROBUSTNESS, Column
 from robustbench_pix.results.frames import BLOCK, ROWS, leaderboard_columns, typed
@@ -37,9 +35,11 @@ from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
 from robustbench_pix.results.pictures import picture_table
 from robustbench_pix.results.provenance import empty, merged, provenance
 from robustbench_pix.results.queries import query_table
-from robustbench_pix.results.recipe_costs import recipe_costs
-from robustbench_pix.results.robustness import build_robustness
 from robustbench_pix.results.standing import Standing, standing, without
+from robustbench_pix.results.statistics.across import across
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.recipe_costs import recipe_costs
+from robustbench_pix.results.statistics.robustness import build_robustness
 from robustbench_pix.runs.plans import Rows, saved_rows
 from robustbench_pix.runs.request import parse_combination
 from robustbench_pix.runs.store import EXAMPLES, Store
@@ -228,7 +228,7 @@ def publish_runs(workspace: Workspace, *, examples: bool) -> tuple[list[Path], l
     tables = {"measurements": measurements, "leaderboard": leaderboard, "costs": spent, "queries": queries}
     files = publish(workspace.published, **tables, pictures=pictures, provenance=merged(empty(), origins))
     if examples or (workspace.published / EXAMPLES).exists():
-        from robustbench_pix.leaderboard.examples import write_examples
+        from robustbench_pix.leaderboard.published.examples import write_examples
 
         files.append(write_examples(workspace.published, rows, store, set(measurements["attack_id"])))
     return files, kept

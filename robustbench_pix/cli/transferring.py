@@ -11,9 +11,9 @@ from robustbench_pix.cli.output import write_rows
 from robustbench_pix.cli.running import watched
 from robustbench_pix.cli.tables import built, console_of_output
 from robustbench_pix.leaderboard import facts
-from robustbench_pix.leaderboard.latex_matrix import matrix_tables
-from robustbench_pix.leaderboard.matrix import render
-from robustbench_pix.leaderboard.publishing import write_whole
+from robustbench_pix.leaderboard.paper.latex_matrix import matrix_tables
+from robustbench_pix.leaderboard.published.publishing import write_whole
+from robustbench_pix.leaderboard.terminal.matrix import render
 from robustbench_pix.results.matrix import matrix
 from robustbench_pix.runs.matrix import run_matrix
 from robustbench_pix.runs.request import Request

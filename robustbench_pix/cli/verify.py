@@ -35,8 +35,8 @@ def verify(
     $ rbp verify leaderboard/
     $ rbp verify leaderboard/ --runs . --sample 20
     """
-    from robustbench_pix.leaderboard.image_verification import not_derived
-    from robustbench_pix.leaderboard.verification import verify as verify_files
+    from robustbench_pix.leaderboard.published.image_verification import not_derived
+    from robustbench_pix.leaderboard.published.verification import verify as verify_files
     from robustbench_pix.runs.store import Store
 
     store = None if runs is None else Store(Workspace(runs).runs)

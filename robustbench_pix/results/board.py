@@ -6,8 +6,8 @@ import pandas as pd
 
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
 from robustbench_pix.results.masking import verdict
+from robustbench_pix.results.statistics.worst_case import Outcome, outcome, worst_case
 from robustbench_pix.results.tables import measure
-from robustbench_pix.results.worst_case import Outcome, outcome, worst_case
 from robustbench_pix.runs.plans import CHECK, Rows
 from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, Store
 

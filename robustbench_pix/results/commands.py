@@ -3,7 +3,7 @@
 from typing import Any
 
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
-from robustbench_pix.results.measured import BASELINE
+from robustbench_pix.results.statistics.measured import BASELINE
 
 
 def command_of(

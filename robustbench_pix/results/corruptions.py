@@ -12,7 +12,7 @@ from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import load_dataset
 from robustbench_pix.errors import UserError
 from robustbench_pix.results.frames import KEY
-from robustbench_pix.results.statistics import student_interval
+from robustbench_pix.results.statistics.intervals import student_interval
 
 Rows = list[dict[str, Any]]
 Groupings = dict[tuple[str, str], Grouping]

@@ -1,7 +1,7 @@
 """Where every published row comes from: all that was hashed, in full, and the command that makes the row again.
 
 Recipes, tasks, attacks and suites stand under their hashes. A row holds what together with them makes the identities of
-its models and attacks, so that anybody can compute every hash of a published table again (``results.addresses``).
+its models and attacks, so that anybody can compute every hash of a table again (``results.checks.addresses``).
 Its attacks are lists: seeds that were added later may have been attacked after the engine changed what it records.
 """
 

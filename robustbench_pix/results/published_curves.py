@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from robustbench_pix.results.aggregation import BASELINE
 from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.statistics.aggregation import BASELINE
 
-FILE = Path(__file__).parent.parent / "leaderboard/data/published_curves.csv"
+FILE = Path(__file__).parent / "data/published_curves.csv"
 
 PAPER = "Attias et al. 2024"
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.results.columns import QUERIES
 from robustbench_pix.results.frames import KEY, typed
-from robustbench_pix.results.survival import queries_to_success
+from robustbench_pix.results.statistics.survival import queries_to_success
 from robustbench_pix.runs.plans import CHECK, Rows
 from robustbench_pix.runs.store import EXAMPLES, Store
 

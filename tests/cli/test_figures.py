@@ -10,7 +10,7 @@ from PIL import Image
 
 from robustbench_pix.data import base, prepared
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard import figures
+from robustbench_pix.leaderboard.paper import figures
 
 
 @pytest.fixture

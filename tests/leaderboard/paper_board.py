@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS
-from robustbench_pix.leaderboard.csv_text import as_published
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.csv_text import as_published
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES
 from robustbench_pix.results.corruptions import accuracy_rows, group_rows
 from robustbench_pix.results.frames import typed
 from robustbench_pix.results.matrix import matrix
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.results.test_corruptions import FOUND
 from tests.results.test_corruptions import measurements as corrupted
 from tests.tables import block, measurements, rows

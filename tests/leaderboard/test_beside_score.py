@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from robustbench_pix.leaderboard.beside_score import beside_score
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.terminal.beside_score import beside_score
 from robustbench_pix.results.columns import WORST_CASE
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import ATTACKS, beside, measurements, rows
 
 RECIPES = ("unregularized", "thresholded", "decorrelated", "neural")

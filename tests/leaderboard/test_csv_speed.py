@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.csv_speed import quickly_parsed
-from robustbench_pix.leaderboard.csv_text import lines, parsed, to_csv_text
+from robustbench_pix.leaderboard.published.csv_speed import quickly_parsed
+from robustbench_pix.leaderboard.published.csv_text import lines, parsed, to_csv_text
 from robustbench_pix.results.columns import MEASUREMENTS, Column
 from tests.tables import DISTANCE_ONLY, measurements
 

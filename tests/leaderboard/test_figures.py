@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.curve_figure import curve_figure
-from robustbench_pix.leaderboard.distance_figure import distance_figure
-from robustbench_pix.leaderboard.figure_style import lines, seeds_name, settings
-from robustbench_pix.leaderboard.figures import not_drawn, shown, write_figures
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.paper.curve_figure import curve_figure
+from robustbench_pix.leaderboard.paper.distance_figure import distance_figure
+from robustbench_pix.leaderboard.paper.figure_style import lines, seeds_name, settings
+from robustbench_pix.leaderboard.paper.figures import not_drawn, shown, write_figures
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import CONTROLS, DISTANCE_ONLY, block, measurements, rows
 
 RECIPES = ("unregularized", "thresholded", "decorrelated")
@@ -145,7 +145,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tests.leaderboard.test_figures import MNIST, tables
-from robustbench_pix.leaderboard.figures import write_figures
+from robustbench_pix.leaderboard.paper.figures import write_figures
 write_figures(*tables(MNIST), Path(sys.argv[1]))
 """
 

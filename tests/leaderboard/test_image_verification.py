@@ -7,16 +7,22 @@ import pytest
 
 from robustbench_pix import run
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.examples import published_outcomes
-from robustbench_pix.leaderboard.image_verification import not_derived
-from robustbench_pix.leaderboard.publishing import publish, published_board, read_costs, read_provenance, read_queries
-from robustbench_pix.leaderboard.verification import verify
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.examples import published_outcomes
+from robustbench_pix.leaderboard.published.image_verification import not_derived
+from robustbench_pix.leaderboard.published.publishing import (
+    publish,
+    published_board,
+    read_costs,
+    read_provenance,
+    read_queries,
+)
+from robustbench_pix.leaderboard.published.verification import verify
+from robustbench_pix.results.checks.outcomes import stored_outcomes
+from robustbench_pix.results.checks.query_facts import contradicting_queries
+from robustbench_pix.results.checks.worst_case_facts import contradicting_worst_cases
 from robustbench_pix.results.columns import QUERIES, WORST_CASE, names
 from robustbench_pix.results.merging import asked_rows
-from robustbench_pix.results.outcomes import stored_outcomes
-from robustbench_pix.results.query_facts import contradicting_queries
-from robustbench_pix.results.worst_case_facts import contradicting_worst_cases
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.runs.store import Store
 from tests.leaderboard.conftest import LEARNT, Table, rbp
 

@@ -5,10 +5,10 @@ import subprocess
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard import latex
-from robustbench_pix.leaderboard.latex_tables import comparison_table, figure_caption, leaderboard_tables
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.paper import latex
+from robustbench_pix.leaderboard.paper.latex_tables import comparison_table, figure_caption, leaderboard_tables
 from robustbench_pix.results.published_curves import compared, published_for, read_curves
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.strength_curves import strength_curves
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, measurements, rows
 

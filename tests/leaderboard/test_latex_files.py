@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.latex_files import Beside, write_tables
-from robustbench_pix.leaderboard.publishing import publish
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.paper.latex_files import Beside, write_tables
+from robustbench_pix.leaderboard.published.publishing import publish
 from robustbench_pix.results.columns import COSTS, QUERIES
 from robustbench_pix.results.frames import typed
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.leaderboard.latex_cells import close, read, value
 from tests.leaderboard.paper_board import ATTACKS, RECIPES, board, corruptions, costs, queries
 from tests.tables import CONTROLS, measurements, rows

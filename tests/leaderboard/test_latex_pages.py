@@ -6,8 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.latex_files import Beside, write_tables
-from robustbench_pix.leaderboard.latex_matrix import matrix_tables
+from robustbench_pix.leaderboard.paper.latex_files import Beside, write_tables
+from robustbench_pix.leaderboard.paper.latex_matrix import matrix_tables
 from tests.leaderboard.latex_cells import close, read
 from tests.leaderboard.paper_board import RECIPES, WILD, board, corruptions, costs, queries, sources
 

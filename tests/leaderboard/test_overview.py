@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from robustbench_pix.leaderboard.overview import render_overview
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.terminal.overview import render_overview
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import block, measurements, rows
 
 COMBINATIONS = [block("digits", "digits"), block("mnist", "natural", size="small"), block("cifar10", "cifar10")]

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.packing import packed
+from robustbench_pix.leaderboard.terminal.packing import packed
 
 
 def every_split(count):

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.page import page
-from robustbench_pix.leaderboard.panel import BOTTOM, LEFT, RIGHT, TOP
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.page.page import page
+from robustbench_pix.leaderboard.page.panel import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
 
 VOID = {"meta", "link", "input", "br"}

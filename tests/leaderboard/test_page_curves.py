@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.leaderboard.line_styles import AT_FIRST, line_styles
-from robustbench_pix.leaderboard.page_curves import curves
-from robustbench_pix.leaderboard.panel import BOTTOM, LEFT, RIGHT, TOP, Points, panel, spread
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.page.curves import curves
+from robustbench_pix.leaderboard.page.line_styles import AT_FIRST, line_styles
+from robustbench_pix.leaderboard.page.panel import BOTTOM, LEFT, RIGHT, TOP, Points, panel, spread
 from robustbench_pix.results.published_curves import FILE, read_curves
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, measurements, rows, tables
 
 

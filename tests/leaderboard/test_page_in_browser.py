@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.page import page
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.page.page import page
 from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.leaderboard.browser import CHROMIUM, Browser
 from tests.leaderboard.test_page_pictures import drawn_pictures
 from tests.tables import block, measurements, rows

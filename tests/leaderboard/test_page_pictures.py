@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.page import page
-from robustbench_pix.leaderboard.page_pictures import ATTACKS as SHOWN
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.page.page import page
+from robustbench_pix.leaderboard.page.pictures import ATTACKS as SHOWN
 from robustbench_pix.results.columns import PICTURES
 from robustbench_pix.results.frames import typed
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.leaderboard.test_png import decoded
 from tests.tables import ATTACKS, block, measurements, rows, tables
 

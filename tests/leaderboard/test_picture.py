@@ -1,7 +1,7 @@
 import re
 from xml.etree import ElementTree
 
-from robustbench_pix.leaderboard.picture import svg
+from robustbench_pix.leaderboard.terminal.picture import svg
 from tests.tables import beside, tables
 
 

@@ -7,12 +7,12 @@ import pytest
 import robustbench_pix
 from robustbench_pix.data.digits import CREDIT, digits
 from robustbench_pix.evaluation.pictures import PICTURED
-from robustbench_pix.leaderboard.publishing import merge, publish, read_pictures, read_published
-from robustbench_pix.leaderboard.schema import violations
-from robustbench_pix.leaderboard.verification import verify
+from robustbench_pix.leaderboard.published.publishing import merge, publish, read_pictures, read_published
+from robustbench_pix.leaderboard.published.schema import violations
+from robustbench_pix.leaderboard.published.verification import verify
+from robustbench_pix.results.checks.picture_checks import false_pictures
 from robustbench_pix.results.columns import PICTURES
 from robustbench_pix.results.frames import typed
-from robustbench_pix.results.picture_checks import false_pictures
 from tests.leaderboard.conftest import Table, rbp
 from tests.tables import block, costs, tables
 from tests.workspaces import TASK, tiny_workspace

@@ -11,8 +11,8 @@ import pytest
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli import running
-from robustbench_pix.leaderboard.publishing import read_pictures, read_published
-from robustbench_pix.leaderboard.verification import verify
+from robustbench_pix.leaderboard.published.publishing import read_pictures, read_published
+from robustbench_pix.leaderboard.published.verification import verify
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.commands import command_of
 from robustbench_pix.results.provenance import empty, merged

@@ -4,11 +4,11 @@ import pytest
 
 from robustbench_pix.catalogue.workspace import SHIPPED
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.csv_text import as_published, to_csv_text
-from robustbench_pix.leaderboard.publishing import merge, publish, read_costs, read_published, read_queries
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.csv_text import as_published, to_csv_text
+from robustbench_pix.leaderboard.published.publishing import merge, publish, read_costs, read_published, read_queries
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES, names
 from robustbench_pix.results.frames import leaderboard_columns, typed
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, costs, measurements, rows, tables
 
 ALL = (*ATTACKS, DISTANCE_ONLY)

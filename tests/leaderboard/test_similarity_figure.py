@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from scipy.stats import linregress, pearsonr, t
 
-from robustbench_pix.leaderboard.figure_style import lines, settings
-from robustbench_pix.leaderboard.similarity_figure import similarity_figure
-from robustbench_pix.leaderboard.similarity_files import write_similarities
+from robustbench_pix.leaderboard.paper.figure_style import lines, settings
+from robustbench_pix.leaderboard.paper.similarity_figure import similarity_figure
+from robustbench_pix.leaderboard.paper.similarity_files import write_similarities
 from robustbench_pix.results.similarities import COMBINATION, Similarities, by_clusters
 from tests.leaderboard.test_figures import overlaps
 from tests.tables import CONTROLS, block, measurements

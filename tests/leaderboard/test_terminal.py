@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from robustbench_pix.leaderboard.terminal import render
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.results.columns import WORST_CASE
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

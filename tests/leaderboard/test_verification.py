@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.publishing import publish, published_board, read_costs, read_queries
-from robustbench_pix.leaderboard.verification import verify
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.publishing import publish, published_board, read_costs, read_queries
+from robustbench_pix.leaderboard.published.verification import verify
 from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.leaderboard.conftest import Table, rbp
 
 LAST = {"recipe": "thresholded", "seed": 1, "attack": "gaussian", "strength": "0.4"}

@@ -8,14 +8,14 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from robustbench_pix.leaderboard.csv_text import as_published
-from robustbench_pix.leaderboard.overview import render_overview
-from robustbench_pix.leaderboard.publishing import publish, read_across, read_costs, read_published
-from robustbench_pix.leaderboard.verification import derived_again
-from robustbench_pix.results.across import across, bootstrap, improvement, interquartile_mean
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.csv_text import as_published
+from robustbench_pix.leaderboard.published.publishing import publish, read_across, read_costs, read_published
+from robustbench_pix.leaderboard.published.verification import derived_again
+from robustbench_pix.leaderboard.terminal.overview import render_overview
 from robustbench_pix.results.columns import ACROSS, MEASUREMENTS
-from robustbench_pix.results.measured import blocks
+from robustbench_pix.results.statistics.across import across, bootstrap, improvement, interquartile_mean
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import blocks
 from tests.tables import block, costs, measurements, rows
 
 COMBINATIONS = (("digits", (0, 1, 2)), ("mnist", (0, 1, 2, 3, 4)), ("fashion-mnist", (0, 1)))

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.columns import LEADERBOARD, names
 from robustbench_pix.results.frames import BLOCK
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, RECIPES, block, measurements, rows
 
 ALL = (*ATTACKS, DISTANCE_ONLY)

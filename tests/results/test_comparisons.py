@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.comparisons import build_comparisons, compared
-from robustbench_pix.results.measured import blocks
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.comparisons import build_comparisons, compared
+from robustbench_pix.results.statistics.measured import blocks
 from tests.tables import block, measurements, rows
 
 SEEDS = tuple(range(8))

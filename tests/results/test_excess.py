@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import measurements, rows
 
 SEEDS = range(5)

@@ -2,12 +2,12 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.csv_text import as_published
-from robustbench_pix.leaderboard.publishing import merge
-from robustbench_pix.results.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.published.csv_text import as_published
+from robustbench_pix.leaderboard.published.publishing import merge
 from robustbench_pix.results.columns import MEASUREMENTS
 from robustbench_pix.results.frames import ROWS, typed
 from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from tests.tables import measurements, rows
 
 OURS, THEIRS = ("unregularized", "pixel", "neural"), ("thresholded", "shuffled")

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.leaderboard.pair_text import sentences, title
-from robustbench_pix.results.aggregation import build_leaderboard
-from robustbench_pix.results.comparisons import build_comparisons, difference
-from robustbench_pix.results.pair import Pair, pairs
+from robustbench_pix.leaderboard.terminal.pair_text import sentences, title
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.comparisons import build_comparisons, difference
+from robustbench_pix.results.statistics.pair import Pair, pairs
 from tests.tables import ATTACKS, block, measurements, rows
 
 SEEDS = range(7)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.results.ranks import ranks
+from robustbench_pix.results.statistics.ranks import ranks
 from robustbench_pix.runs.request import GIVEN_SEED
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import interpolate, optimize, stats
 
-from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.columns import WORST_CASE
-from robustbench_pix.results.recipe_costs import recipe_costs
-from robustbench_pix.results.robustness import build_robustness, halving_strength
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.recipe_costs import recipe_costs
+from robustbench_pix.results.statistics.robustness import build_robustness, halving_strength
 from tests.tables import ATTACKS, measurements, rows
 
 

@@ -8,10 +8,10 @@ import pytest
 
 import robustbench_pix as rbp
 from robustbench_pix.leaderboard.facts import measuring_facts
-from robustbench_pix.results.aggregation import build_leaderboard
 from robustbench_pix.results.board import board
 from robustbench_pix.results.columns import WORST_CASE
-from robustbench_pix.results.worst_case import outcome, worst_case
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.worst_case import outcome, worst_case
 from robustbench_pix.runs.plans import save_plan, saved_rows
 from robustbench_pix.runs.store import Store
 from tests.workspaces import tiny_workspace

@@ -1,0 +1,1 @@
+"""The published files: written, read, explained, verified."""

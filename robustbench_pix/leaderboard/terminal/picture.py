@@ -1,0 +1,50 @@
+"""The leaderboard as a picture of a terminal: an SVG that asks no other machine for anything."""
+
+import io
+import re
+
+import pandas as pd
+from rich.console import Console
+
+from robustbench_pix.leaderboard.terminal.detail import render
+from robustbench_pix.leaderboard.terminal.overview import render_overview
+from robustbench_pix.results.columns import RECIPE_COSTS
+from robustbench_pix.results.frames import BLOCK, typed
+
+FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+
+
+def svg(
+    leaderboard: pd.DataFrame,
+    measurements: pd.DataFrame,
+    robustness: pd.DataFrame,
+    width: int = 110,
+) -> str:
+    """Return the leaderboard as SVG, ``width`` characters wide: the overview, if there is one, then every block.
+
+    The same tables give the same text; seconds are left out, since they never repeat.
+    """
+    # Everything that rich would otherwise guess from the environment is said, or the bytes would depend on it.
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        record=True,
+        color_system="truecolor",
+        no_color=False,
+        force_terminal=False,
+        force_jupyter=False,
+        legacy_windows=False,
+    )
+    if len(leaderboard[BLOCK].drop_duplicates()) > 1:
+        console.print(render_overview(leaderboard, width), "", sep="\n")
+    console.print(
+        render(leaderboard, measurements, robustness, typed(pd.DataFrame(), RECIPE_COSTS), console_width=width)
+    )
+    return _local(console.export_svg(title="rbp leaderboard", unique_id="rbp"))
+
+
+def _local(text: str) -> str:
+    """Take the remote fonts and the comment with an address out of rich's SVG, and name fonts that machines have."""
+    text = re.sub(r"@font-face\s*\{.*?\}\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    return re.sub(r"font-family:\s*Fira Code[^;]*;", f"font-family: {FONTS};", text)

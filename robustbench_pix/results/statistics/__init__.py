@@ -1,0 +1,1 @@
+"""From measurements to what may be said of recipes."""
