@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.text import Text
 
-from robustbench_pix.leaderboard.terminal.sparkline import sparkline
+from robustbench_pix.leaderboard.sparkline import sparkline
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 
 ABSENT = "–"

@@ -6,6 +6,7 @@ import pandas as pd
 
 from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.cells import best, share
+from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.leaderboard.paper import latex
 from robustbench_pix.leaderboard.paper.latex_blocks import BEST
 from robustbench_pix.leaderboard.paper.latex_columns import (
@@ -18,7 +19,6 @@ from robustbench_pix.leaderboard.paper.latex_columns import (
     whole,
     with_ends,
 )
-from robustbench_pix.leaderboard.terminal.order import beside_claims
 from robustbench_pix.results.statistics.across import SUITE
 
 COLUMNS = (

@@ -7,9 +7,9 @@ import pandas as pd
 
 from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.cells import MASKED
+from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.leaderboard.paper import latex
 from robustbench_pix.leaderboard.paper.figure_style import block_name
-from robustbench_pix.leaderboard.terminal.order import beside_claims
 from robustbench_pix.results.frames import BLOCK
 
 HALF = "±: half of the 95% interval"

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix.leaderboard import cells, facts
+from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.leaderboard.terminal.beside_score import beside_score
 from robustbench_pix.leaderboard.terminal.curves import Curves, drawn_recipes, evenly, mean_curves, plots
-from robustbench_pix.leaderboard.terminal.order import beside_claims
 from robustbench_pix.leaderboard.terminal.packing import packed
 from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK, typed

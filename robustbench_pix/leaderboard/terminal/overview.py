@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix.leaderboard import cells, facts
+from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.leaderboard.terminal.heat import shade
-from robustbench_pix.leaderboard.terminal.order import beside_claims
 from robustbench_pix.leaderboard.terminal.packing import packed
 from robustbench_pix.results.frames import BLOCK
 

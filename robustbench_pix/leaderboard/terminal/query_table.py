@@ -13,7 +13,7 @@ from rich.text import Text
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.leaderboard.cells import ABSENT, share
 from robustbench_pix.leaderboard.facts import flowing
-from robustbench_pix.leaderboard.terminal.sparkline import sparkline
+from robustbench_pix.leaderboard.sparkline import sparkline
 from robustbench_pix.results.frames import BLOCK
 
 SHOWN = (100, 1_000, 10_000)
