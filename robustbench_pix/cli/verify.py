@@ -12,7 +12,7 @@ from robustbench_pix.cli.options import data_root_option, device_option
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("leaderboard"))
 @click.option(
     "--runs", "runs", metavar="WORKSPACE", type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Also derive queries and worst cases from this workspace's runs/, and attack a sample of its models again.",
+    help="Also derive every measurement again from this workspace's runs/, and attack a sample of its models again.",
 )  # fmt: skip
 @click.option(
     "--sample", metavar="COUNT", type=click.IntRange(min=1), default=8, show_default=True,
@@ -28,7 +28,7 @@ def verify(
 
     Columns and types, what must hold between counts, every aggregate derived again from measurements.csv, every hash
     from provenance.json; from the outcome of every image, in examples.parquet or with --runs, also queries and worst
-    cases; with --runs, attacks on stored models made again.
+    cases; with --runs, every measurement, and attacks on stored models made again.
 
     \b
     Examples:

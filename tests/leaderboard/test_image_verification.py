@@ -300,3 +300,44 @@ def test_outcomes_that_are_published_are_those_of_the_runs(asked):
         again = published[name]()[list(kept.columns)]
         pd.testing.assert_frame_equal(again, kept, check_dtype=False)
         assert (again.dtypes == kept.dtypes)[["correct", "failed", "l2", "linf"]].all()
+
+
+FORGED = {
+    "failed": 1,
+    "mean_queries": 12.5,
+    "median_l2": 0.125,
+    "median_linf": 0.125,
+    "median_squared_l2_per_pixel": 0.125,
+    "flags": "converged",
+    "device": "abacus",
+    "torch": "9.9",
+    "version": "9.9",
+}
+
+
+def test_runs_give_every_measurement_again(asked, bare):
+    table = Table(bare / "measurements.csv")
+    place = table.where(attack="walk", seed=1)[2]
+    table.write([place], **FORGED)
+    found = [one for one in verify(bare, Store(asked / "runs")) if "but the images give" in one.fault]
+    assert {(one.file, one.row, one.column) for one in found} >= {
+        ("measurements.csv", place + 1, column) for column in FORGED
+    }
+    assert not [one for one in verify(bare) if one.column in ("mean_queries", "median_linf")]
+
+
+def test_an_attack_without_strengths_is_derived_again(tmp_path):
+    (tmp_path / "attacks/suites").mkdir(parents=True)
+    (tmp_path / "models/tasks").mkdir(parents=True)
+    (tmp_path / "models/tasks/tiny.toml").write_text(LEARNT)
+    (tmp_path / "attacks/far.toml").write_text(WALK.replace("strengths = { tiny = [0.0, 0.8, 2.4] }\n", ""))
+    (tmp_path / "attacks/suites/far.toml").write_text('version = 1\nsummary = "One"\nattacks = ["far"]\n')
+    run(suite="far", recipes="unregularized", on="tiny", seeds=1, workspace=tmp_path, executor="inline", device="cpu")
+    rbp("publish", "--workspace", tmp_path)
+    folder, store = tmp_path / "leaderboard", Store(tmp_path / "runs")
+    assert told(folder, store) == []
+    table = Table(folder / "measurements.csv")
+    assert list(table.rows["strength"]) == [""]
+    table.write([0], mean_queries=12.5)
+    (found,) = [one for one in verify(folder, store) if one.column == "mean_queries"]
+    assert (found.row, "but the images give" in found.fault) == (1, True)

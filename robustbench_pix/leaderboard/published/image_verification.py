@@ -1,7 +1,7 @@
 """Verify what the counts of measurements.csv alone do not give: queries.csv and the worst case over the attacks.
 
 Both are derived again where it is known what became of every image: from the runs, else from examples.parquet. What
-holds between them and the counts is checked of all.
+holds between them and the counts is checked of all. Runs give every measurement again.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from robustbench_pix.results.checks.outcomes import (
     MODEL,
     Outcomes,
     asked_attacks,
+    measured_rows,
     query_rows,
     stored_outcomes,
     worst_case_rows,
@@ -35,6 +36,8 @@ def verify_images(
 ) -> list[Finding]:
     """Return what is wrong with queries.csv and with the worst-case rows of measurements.csv.
 
+    With the store of the runs all measurements of its attacks are derived again.
+
     Raises:
         UserError: queries.csv or examples.parquet is damaged or has other columns than it should.
     """
@@ -49,7 +52,16 @@ def verify_images(
     findings += _compared("queries.csv", queries, again, QUERIES, [*KEY, "strength", "attack"], [*KEY, "attack"])
     worst = measurements[measurements["attack"] == WORST_CASE]
     again = worst_case_rows(measurements, provenance, outcomes)
-    return findings + _compared("measurements.csv", worst, again, MEASUREMENTS, [*MODEL, "strength", "attack"], MODEL)
+    findings += _compared("measurements.csv", worst, again, MEASUREMENTS, [*MODEL, "strength", "attack"], MODEL)
+    return findings + (_measured(measurements, store) if store else [])
+
+
+def _measured(measurements: pd.DataFrame, store: Store) -> list[Finding]:
+    """Derive the measurements again of which a store has the images; an attack without strengths has one row."""
+    tables = measurements[measurements["attack"] != WORST_CASE], measured_rows(measurements, store)
+    published, again = (table.assign(strength=table["strength"].fillna(-1.0)) for table in tables)
+    key = [*MODEL, "strength", "attack"]
+    return _compared("measurements.csv", published, again, MEASUREMENTS, key, [*MODEL, "attack"])
 
 
 def not_derived(folder: Path, store: Store | None) -> str:

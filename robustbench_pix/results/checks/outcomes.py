@@ -11,12 +11,14 @@ from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.provenance import Provenance
 from robustbench_pix.results.queries import ACCESSES, attack_lines
 from robustbench_pix.results.statistics.worst_case import outcome, worst_case
+from robustbench_pix.results.tables import measure
 from robustbench_pix.runs.store import EXAMPLES, Store
 
 Outcomes = Mapping[str, Callable[[], pd.DataFrame]]
 """From an attack_id to what reads its examples, as ``evaluate`` returns them."""
 
 MODEL = [*KEY, "seed"]
+OF_MODEL = [*MODEL, "gradients", "model_id", "recipe_hash", "task_hash", "suite_hash"]
 
 
 def stored_outcomes(attack_ids: Iterable[str], store: Store) -> Outcomes:
@@ -59,14 +61,28 @@ def query_rows(measurements: pd.DataFrame, provenance: Provenance, outcomes: Out
     return typed(pd.DataFrame(lines, columns=[column.name for column in QUERIES]), QUERIES)
 
 
+def measured_rows(measurements: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """Return the rows of measurements.csv of the attacks that a store has, but for the worst case.
+
+    What is said of the model (its hashes, and whether it hides gradients) is repeated.
+    """
+    lines: list[dict[str, Any]] = []
+    attacks = measurements[measurements["attack"] != WORST_CASE].drop_duplicates([*MODEL, "attack"])
+    outcomes = stored_outcomes(attacks["attack_id"].unique(), store)
+    for row in attacks[attacks["attack_id"].isin(set(outcomes))].to_dict("records"):
+        named = {name: row[name] for name in (*OF_MODEL, "attack")}
+        spec = store.spec(f"attack-{row['attack_id']}")
+        lines += [named | line for line in measure(outcomes[row["attack_id"]](), spec)]
+    return typed(pd.DataFrame(lines, columns=[column.name for column in MEASUREMENTS]), MEASUREMENTS)
+
+
 def worst_case_rows(measurements: pd.DataFrame, provenance: Provenance, outcomes: Outcomes) -> pd.DataFrame:
     """Return the worst-case rows of measurements.csv for the models of which all outcomes are at hand."""
     lines: list[dict[str, Any]] = []
-    shared = [*MODEL, "gradients", "model_id", "recipe_hash", "task_hash", "suite_hash"]
     for _, cells in suite_attacks(measurements, provenance).groupby(MODEL, sort=False):
         rows: list[dict[Any, Any]] = cells.to_dict("records")
         if all(row["attack_id"] in outcomes and row["attack_hash"] in provenance["attacks"] for row in rows):
-            named = {name: rows[0][name] for name in shared}
+            named = {name: rows[0][name] for name in OF_MODEL}
             found = [
                 outcome(row, outcomes[row["attack_id"]](), provenance["attacks"][row["attack_hash"]]) for row in rows
             ]
