@@ -1,8 +1,11 @@
 import re
 from xml.etree import ElementTree
 
+import pandas as pd
+
 from robustbench_pix.leaderboard.terminal.picture import svg
-from tests.tables import beside, tables
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from tests.tables import beside, block, measurements, rows, tables
 
 
 def test_nothing_is_fetched_and_nothing_is_random(monkeypatch):
@@ -25,3 +28,14 @@ def test_it_is_xml_and_shows_the_table():
     )
     assert "rbp leaderboard" in words
     assert all(recipe in words for recipe in board["recipe"])
+
+
+def test_of_several_combinations_it_shows_the_overview_and_the_first_in_detail():
+    here = [block(), block("mnist", "mnist")]
+    measured = pd.concat([measurements(of, key=key) for key, of in enumerate(here)], ignore_index=True)
+    board = build_leaderboard(measured, pd.concat([rows(of) for of in here], ignore_index=True))
+    text = svg(board, measured, beside(measured, board)[0])
+    words = "".join(ElementTree.fromstring(text).itertext()).replace("\xa0", " ")
+    assert "overview of the suite" in words
+    assert "digits : digits" in words
+    assert "mnist : mnist" not in words

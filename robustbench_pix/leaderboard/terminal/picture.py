@@ -20,9 +20,10 @@ def svg(
     robustness: pd.DataFrame,
     width: int = 110,
 ) -> str:
-    """Return the leaderboard as SVG, ``width`` characters wide: the overview, if there is one, then every block.
+    """Return the leaderboard as SVG, ``width`` characters wide: the overview, if there is one, then the first block.
 
-    The same tables give the same text; seconds are left out, since they never repeat.
+    All blocks would make a picture that nobody scrolls through; the page has them. The same tables give the same text;
+    seconds are left out, since they never repeat.
     """
     # Everything that rich would otherwise guess from the environment is said, or the bytes would depend on it.
     console = Console(
@@ -37,9 +38,9 @@ def svg(
     )
     if len(leaderboard[BLOCK].drop_duplicates()) > 1:
         console.print(render_overview(leaderboard, width), "", sep="\n")
-    console.print(
-        render(leaderboard, measurements, robustness, typed(pd.DataFrame(), RECIPE_COSTS), console_width=width)
-    )
+    first = leaderboard[(leaderboard[BLOCK] == leaderboard[BLOCK].iloc[0]).all(axis="columns")]
+    no_costs = typed(pd.DataFrame(), RECIPE_COSTS)
+    console.print(render(first, measurements, robustness, no_costs, console_width=width))
     return _local(console.export_svg(title="rbp leaderboard", unique_id="rbp"))
 
 
