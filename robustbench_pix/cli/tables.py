@@ -98,9 +98,10 @@ def built(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def beside_of(rows: Rows, store: Store, leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> Beside:
-    """Return what stands beside the board of rows."""
+    """Return what stands beside the board of rows, rounded as it is published."""
     robustness = build_robustness(measurements, asked_rows(leaderboard, measurements))
-    return Beside(robustness, recipe_costs(measurements, costs(rows, store)))
+    spent = recipe_costs(measurements, costs(rows, store))
+    return Beside(as_published(robustness, ROBUSTNESS), as_published(spent, RECIPE_COSTS))
 
 
 def _published_beside(place: Path) -> Beside:

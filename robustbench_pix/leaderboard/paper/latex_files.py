@@ -13,7 +13,9 @@ from robustbench_pix.leaderboard.paper.latex_corruptions import corruption_table
 from robustbench_pix.leaderboard.paper.latex_costs import cost_table
 from robustbench_pix.leaderboard.paper.latex_queries import query_tables
 from robustbench_pix.leaderboard.paper.latex_robustness import robustness_tables
+from robustbench_pix.leaderboard.published.csv_text import as_published
 from robustbench_pix.leaderboard.published.publishing import write_whole
+from robustbench_pix.results.columns import ACROSS, COMPARISONS, QUERIES, RECIPE_COSTS, ROBUSTNESS
 from robustbench_pix.results.merging import asked_rows
 from robustbench_pix.results.statistics.across import across
 from robustbench_pix.results.statistics.comparisons import build_comparisons
@@ -47,9 +49,12 @@ def write_tables(leaderboard: pd.DataFrame, measurements: pd.DataFrame, beside: 
         UserError: The folder cannot be written to.
     """
     asked = asked_rows(leaderboard, measurements)
-    over_combinations = across(measurements, asked)
-    comparisons, robustness = build_comparisons(measurements, asked), build_robustness(measurements, asked)
-    costs = recipe_costs(measurements, beside.costs)
+    # Rounded as they are published: a last digit must not depend on whether the board is of runs or of files.
+    over_combinations = as_published(across(measurements, asked), ACROSS)
+    comparisons = as_published(build_comparisons(measurements, asked), COMPARISONS)
+    robustness = as_published(build_robustness(measurements, asked), ROBUSTNESS)
+    costs = as_published(recipe_costs(measurements, beside.costs), RECIPE_COSTS)
+    queries = as_published(beside.queries, QUERIES)
     files = []
     for suite, rows in leaderboard.groupby("suite", sort=False):
         parts: dict[str, list[str]] = {}
@@ -57,7 +62,7 @@ def write_tables(leaderboard: pd.DataFrame, measurements: pd.DataFrame, beside: 
             parts.setdefault("comparisons", []).append(comparison_tables(block, comparisons))
             parts.setdefault("robustness", []).append(robustness_tables(block, robustness))
             parts.setdefault("recipe-costs", []).append(cost_table(block, costs))
-            parts.setdefault("queries", []).append(query_tables(block, beside.queries))
+            parts.setdefault("queries", []).append(query_tables(block, queries))
             if beside.corruptions is not None:
                 parts.setdefault("corruptions", []).append(corruption_table(block, *beside.corruptions))
         parts["across"] = [across_tables(over_combinations[over_combinations["suite"] == suite], rows)]

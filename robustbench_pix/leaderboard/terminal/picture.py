@@ -36,9 +36,10 @@ def svg(
         force_jupyter=False,
         legacy_windows=False,
     )
-    if len(leaderboard[BLOCK].drop_duplicates()) > 1:
+    blocks = leaderboard[BLOCK].drop_duplicates()
+    if len(blocks) > 1:
         console.print(render_overview(leaderboard, width), "", sep="\n")
-    first = leaderboard[(leaderboard[BLOCK] == leaderboard[BLOCK].iloc[0]).all(axis="columns")]
+    first = leaderboard.merge(blocks.head(1), on=BLOCK)
     no_costs = typed(pd.DataFrame(), RECIPE_COSTS)
     console.print(render(first, measurements, robustness, no_costs, console_width=width))
     return _local(console.export_svg(title="rbp leaderboard", unique_id="rbp"))
