@@ -150,8 +150,7 @@ def read_costs(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: The file is no CSV file, or has other columns than it should.
     """
-    file = folder / "costs.csv"
-    return read_table(file, COSTS) if file.exists() else parsed([names(COSTS)], COSTS, file)
+    return _read_if_there(folder / "costs.csv", COSTS)
 
 
 def read_queries(folder: Path) -> pd.DataFrame:
@@ -160,8 +159,7 @@ def read_queries(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: The file is no CSV file, or has other columns than it should.
     """
-    file = folder / "queries.csv"
-    return read_table(file, QUERIES) if file.exists() else parsed([names(QUERIES)], QUERIES, file)
+    return _read_if_there(folder / "queries.csv", QUERIES)
 
 
 def read_across(folder: Path) -> pd.DataFrame:
@@ -170,8 +168,7 @@ def read_across(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: The file is no CSV file, or has other columns than it should.
     """
-    file = folder / "across.csv"
-    return read_table(file, ACROSS) if file.exists() else parsed([names(ACROSS)], ACROSS, file)
+    return _read_if_there(folder / "across.csv", ACROSS)
 
 
 def read_pictures(folder: Path) -> pd.DataFrame:
@@ -180,8 +177,7 @@ def read_pictures(folder: Path) -> pd.DataFrame:
     Raises:
         UserError: The file is no CSV file, or has other columns than it should.
     """
-    file = folder / "pictures.csv"
-    return read_table(file, PICTURES) if file.exists() else parsed([names(PICTURES)], PICTURES, file)
+    return _read_if_there(folder / "pictures.csv", PICTURES)
 
 
 def read_table(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
@@ -191,6 +187,10 @@ def read_table(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
         UserError: The file is no CSV file, or has other columns than it should.
     """
     return read(_bytes(file), columns, file)
+
+
+def _read_if_there(file: Path, columns: tuple[Column, ...]) -> pd.DataFrame:
+    return read_table(file, columns) if file.exists() else parsed([names(columns)], columns, file)
 
 
 def read_provenance(folder: Path) -> Provenance | None:
