@@ -37,6 +37,9 @@ from robustbench_pix.results.statistics.robustness import build_robustness
 
 PROVENANCE = "provenance.json"
 
+OPTIONAL = ("queries.csv", "across.csv", "pictures.csv")
+"""Tables that are written only where they have rows, or had some."""
+
 
 def publish(
     folder: Path,
@@ -71,36 +74,28 @@ def publish(
     kept = as_published(_sorted(kept, [*KEY, "attack", "index"]), PICTURES)
     robustness = as_published(build_robustness(rounded, asked), ROBUSTNESS)
     tables = {
-        "measurements.csv": MEASUREMENTS,
-        "leaderboard.csv": columns,
-        "robustness.csv": ROBUSTNESS,
-        "comparisons.csv": COMPARISONS,
-        "costs.csv": COSTS,
-        "recipe-costs.csv": RECIPE_COSTS,
-        "queries.csv": QUERIES,
-        "across.csv": ACROSS,
-        "pictures.csv": PICTURES,
+        "measurements.csv": (measurements, MEASUREMENTS),
+        "leaderboard.csv": (leaderboard, columns),
+        "robustness.csv": (robustness, ROBUSTNESS),
+        "comparisons.csv": (build_comparisons(rounded, asked), COMPARISONS),
+        "costs.csv": (_sorted(costs, ["kind", "id"]), COSTS),
+        "recipe-costs.csv": (recipe_costs(rounded, costs), RECIPE_COSTS),
+        "queries.csv": (against_queries, QUERIES),
+        "across.csv": (across(rounded, asked), ACROSS),
+        "pictures.csv": (kept, PICTURES),
     }
+    of = {name: declared for name, (_, declared) in tables.items()}
     texts = {
-        "measurements.csv": to_csv_text(measurements, MEASUREMENTS),
-        "leaderboard.csv": to_csv_text(leaderboard, columns),
-        "robustness.csv": to_csv_text(robustness, ROBUSTNESS),
-        "comparisons.csv": to_csv_text(build_comparisons(rounded, asked), COMPARISONS),
-        "costs.csv": to_csv_text(_sorted(costs, ["kind", "id"]), COSTS),
-        "recipe-costs.csv": to_csv_text(recipe_costs(rounded, costs), RECIPE_COSTS),
+        name: to_csv_text(table, declared)
+        for name, (table, declared) in tables.items()
+        if name not in OPTIONAL or len(table) or (folder / name).exists()
+    }
+    texts |= {
         "leaderboard.svg": svg(ranked, rounded, robustness),
         "index.html": page(ranked, rounded, against_queries, kept, robustness, provenance),
-        "README.md": readme({**tables, "examples.parquet": EXAMPLES}),
-        "schema.json": json.dumps(schema(tables), indent=1) + "\n",
+        "README.md": readme({**of, "examples.parquet": EXAMPLES}),
+        "schema.json": json.dumps(schema(of), indent=1) + "\n",
     }
-    over_combinations = across(rounded, asked)
-    for name, table, of in (
-        ("queries.csv", against_queries, QUERIES),
-        ("across.csv", over_combinations, ACROSS),
-        ("pictures.csv", kept, PICTURES),
-    ):
-        if len(table) or (folder / name).exists():
-            texts[name] = to_csv_text(table, of)
     if provenance is not None:
         texts[PROVENANCE] = json.dumps(provenance, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return [write_whole(folder / name, text.encode()) for name, text in texts.items()]
