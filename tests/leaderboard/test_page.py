@@ -214,3 +214,23 @@ def test_rows_tell_possible_ranks_ties_excess_worst_case_and_where_accuracy_halv
     assert words.count(".346 ±.050") == 1
     assert words.count("2 of 7 seeds") == 1
     assert words.count("not reached") == len(robustness) - 2
+
+
+def test_intervals_of_cells_and_lines_of_attacks_are_those_of_the_tables():
+    measured, board = tables(seeds=(0, 1))
+    here = measured["recipe"] == "pixel"
+    measured["mean_queries"] = 100.0 + 1000 * measured["seed"] + 2 * measured["strength"]
+    measured["failed"] = (measured["strength"] * 10).round().astype("Int64")
+    measured["model_id"] = measured["recipe"] + measured["seed"].astype(str)
+    measured.loc[~here, "mean_queries"] = np.nan
+    text = page(board, measured)
+    (pixel,) = board[board["recipe"] == "pixel"].to_dict("records")
+    for name in ("clean", "score", "gain"):
+        half = f"{pixel[f'{name}_high'] / 2 - pixel[f'{name}_low'] / 2:.3f}".replace("0.", ".", 1)
+        assert f'<span class="half">±{half}</span>' in text, name
+    for attack, images in (("gaussian", "1,000"), ("boundary", "200")):
+        retained = f"{pixel[f'retained_{attack}']:.3f}".replace("0.", ".", 1)
+        kind = {"gaussian": "sigma", "boundary": "l2"}[attack]
+        cells = [f"{kind} 0.5", images, "10", "601", retained]  # at the last strength, of two seeds
+        assert "".join(f"<td>{cell}</td>" for cell in cells) in text
+    assert f"<b>{measured['model_id'].nunique()}</b> models" in text
