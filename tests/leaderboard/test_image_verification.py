@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from robustbench_pix import run
+from robustbench_pix.attacks.checkpoints import CHECKPOINTS
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.published.examples import published_outcomes
 from robustbench_pix.leaderboard.published.image_verification import not_derived
@@ -17,9 +18,9 @@ from robustbench_pix.leaderboard.published.publishing import (
     read_queries,
 )
 from robustbench_pix.leaderboard.published.verification import verify
-from robustbench_pix.results.checks.outcomes import stored_outcomes
+from robustbench_pix.results.checks.outcomes import MODEL, stored_outcomes
 from robustbench_pix.results.checks.query_facts import contradicting_queries
-from robustbench_pix.results.checks.worst_case_facts import contradicting_worst_cases
+from robustbench_pix.results.checks.worst_case_facts import _bounds, contradicting_worst_cases
 from robustbench_pix.results.columns import QUERIES, WORST_CASE, names
 from robustbench_pix.results.merging import asked_rows
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
@@ -174,6 +175,18 @@ def test_a_forged_field_of_queries_contradicts_the_counts(bare, row, column, val
     assert any(f"queries.csv, row {place + 1}, " in str(one) and words in str(one) for one in found), found
 
 
+def test_a_restricted_mean_may_reach_the_steps_that_fall_last_and_no_more(bare):
+    table = Table(bare / "queries.csv")
+    (place,) = table.where(**SQUARES_LAST)
+    ends = [count for count in CHECKPOINTS if count <= 500]
+    left = [1.0, *(1 - table.number(place, f"success_at_{count}") for count in ends)]
+    most = sum(share * (end - start) for share, start, end in zip(left, [0, *ends], ends, strict=False))
+    for factor, allowed in ((0.9999, True), (1.0001, False)):
+        table.write([place], restricted_mean=most * factor)
+        found = contradicting_queries(read_queries(bare), published_board(bare)[0], read_provenance(bare))
+        assert [one.column for one in found] == ([] if allowed else ["restricted_mean"])
+
+
 def test_rates_that_stay_below_what_was_found_at_the_limit_are_seen(bare):
     table = Table(bare / "queries.csv")
     (place,) = table.where(**SQUARES_LAST)
@@ -260,6 +273,16 @@ def test_a_forged_field_of_a_worst_case_contradicts_the_attacks(bare, share, val
     table.write(table.where(**WORST, strength=share), **values)
     found = contradicting_worst_cases(published_board(bare)[0], read_provenance(bare))
     assert any(words in str(one) for one in found), found
+
+
+def test_a_share_between_two_strengths_allows_what_is_left_below_it_and_lost_above_it():
+    """Of ten images one attack takes three at strength 1, the other one at 1 and two at 2."""
+    told = [("a", 0, 0.0), ("a", 1, 0.3), ("b", 0, 0.0), ("b", 1, 0.1), ("b", 2, 0.2)]
+    cells = pd.DataFrame(told, columns=["attack", "strength", "success_rate"]).assign(**dict.fromkeys(MODEL, "x"))
+    bounds = _bounds(cells.assign(correct=10 - (cells["success_rate"] * 10).round(), repetitions=1))
+    assert bounds["strength"].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert bounds["most"].tolist() == [10, 10, 9, 9, 7]
+    assert bounds["lost"].tolist() == [0, 3 + 1, 3 + 1, 3 + 2, 3 + 2]
 
 
 def test_the_area_of_a_worst_case_is_the_one_under_its_accuracies(bare):
