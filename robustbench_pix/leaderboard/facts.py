@@ -42,9 +42,7 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
     """Return how the rows of a block were measured: images, seeds, network, protocol, versions, intervals."""
     first = rows.iloc[0]
     facts = [] if measured.empty else [_test_images(measured)]
-    seeds = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed} - {GIVEN_SEED})
-    if seeds:
-        facts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}")
+    facts += seeds(rows)
     facts += [f"network {first['network']}, {first['colour']}, {first['precision']}"]
     facts += [] if first["size"] == "full" else [f"reduced size: {first['size']}"]
     facts += [f"suite {first['suite']} {first['suite_version']}"]
@@ -54,6 +52,16 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
         facts += [f"{versions}, {_all(measured['device'])}"]
     facts += [gradients] if (gradients := _gradients(rows)) else []
     return [*facts, *([f"95% intervals: {_intervals(rows)}"] if rows["interval"].any() else [])]
+
+
+def seeds(rows: pd.DataFrame) -> list[str]:
+    """Return which seeds stand behind rows of the leaderboard; nothing where none does, as of given models.
+
+    >>> seeds(pd.DataFrame({"seed_list": ["10,2", "2,3", "", str(GIVEN_SEED)]}))
+    ['seeds 2, 3, 10']
+    """
+    named = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed} - {GIVEN_SEED})
+    return [f"seed{'s' * (len(named) > 1)} {', '.join(map(str, named))}"] if named else []
 
 
 def _gradients(rows: pd.DataFrame) -> str:

@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_pix.leaderboard.paper.latex_across import across_tables
 from robustbench_pix.leaderboard.paper.latex_files import Beside, write_tables
 from robustbench_pix.leaderboard.published.publishing import publish
 from robustbench_pix.results.columns import COSTS, QUERIES
 from robustbench_pix.results.frames import typed
+from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.statistics.across import across
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.runs.request import GIVEN_SEED
 from tests.leaderboard.latex_cells import close, read, value
 from tests.leaderboard.paper_board import ATTACKS, RECIPES, board, corruptions, costs, queries
 from tests.tables import CONTROLS, measurements, rows
@@ -173,6 +177,14 @@ def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
     claims = [recipe for recipe in table.by_name() if recipe not in CONTROLS]
     assert claims == list(frame.loc[claims].sort_values("mean", ascending=False).index)
     assert "combinations: digits:digits, mnist:mnist" in table.caption
+
+
+def test_a_given_model_has_no_seed_in_the_words_of_a_caption():
+    measured, leaderboard = (table.assign(size="full") for table in board())
+    over = across(measured, asked_rows(leaderboard, measured))
+    given = leaderboard.head(1).assign(recipe="given", seed_list=str(GIVEN_SEED))
+    assert GIVEN_SEED not in set(measured["seed"])
+    assert across_tables(over, pd.concat([leaderboard, given])) == across_tables(over, leaderboard)
 
 
 def test_queries_are_those_at_the_middle_strength(made):

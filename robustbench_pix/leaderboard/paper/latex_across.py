@@ -64,10 +64,9 @@ def across_tables(across: pd.DataFrame, leaderboard: pd.DataFrame) -> str:
 
 def _caption(named: dict[str, object], blocks: pd.DataFrame) -> str:
     there = blocks.loc[blocks["score"].notna(), ["task", "images"]].drop_duplicates()
-    seeds = sorted({int(seed) for text in blocks["seed_list"] for seed in text.split(",") if seed})
     told = [*LEGEND, *(["indented: control of the recipe above"] if blocks["controls"].any() else [])]
     told += [f"combinations: {', '.join(f'{task}:{images}' for task, images in there.itertuples(index=False))}"]
-    told += [f"seeds {', '.join(map(str, seeds))}", f"suite {named['suite']} {named['suite_version']}"]
+    told += [*facts.seeds(blocks), f"suite {named['suite']} {named['suite_version']}"]
     told += [facts.PROTOCOLS.get(str(named["protocol"]), f"{named['protocol']} protocol")]
     told += [str(named[name]) for name in ("size", "precision") if named[name] not in ("full", "float32")]
     return latex.escaped(f"Over several combinations: {'; '.join(told)}.")
