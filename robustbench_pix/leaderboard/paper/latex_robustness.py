@@ -69,7 +69,6 @@ def _summary(block: Block, worst: pd.DataFrame) -> str:
     columns = [Column("", TEXT), *(Column(heading, MEASURED) for heading in shown.values())]
     columns += [Column("halved at", MEASURED)] if len(worst) else []
     tops = {name: best(block.scored(board)[name]) for name in shown}
-    tops["excess"] = tops["excess"] if tops["excess"] > 0 else float("nan")
     of_worst = {row["recipe"]: (row["low"], row["high"]) for row in worst.to_dict("records")}
     halved = _halvings(block, worst, 1.0)
     body = []
