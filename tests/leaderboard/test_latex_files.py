@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.leaderboard.paper.latex_across import across_tables
-from robustbench_pix.leaderboard.paper.latex_files import Beside, write_tables
+from robustbench_pix.leaderboard.paper.latex_files import PaperInputs, write_tables
 from robustbench_pix.leaderboard.published.publishing import publish
 from robustbench_pix.results.columns import COSTS, QUERIES
 from robustbench_pix.results.frames import typed
@@ -28,7 +28,7 @@ def made(tmp_path_factory):
     measured, leaderboard = board()
     spent, asked = costs(measured), queries()
     publish(folder, measurements=measured, leaderboard=leaderboard, costs=spent, queries=asked)
-    files = write_tables(leaderboard, measured, Beside(spent, asked, corruptions()), folder / "figures")
+    files = write_tables(leaderboard, measured, PaperInputs(spent, asked, corruptions()), folder / "figures")
     assert {file.parent.name for file in files} == {"blackbox"}
     tables = {file.stem: read(file.read_text()) for file in files}
     frames = {name: pd.read_csv(folder / f"{name}.csv") for name in [*tables, "leaderboard"] if name != "corruptions"}
@@ -158,7 +158,7 @@ def test_costs_are_those_of_a_model_and_absent_where_one_is_unknown(made):
 def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
     measured, leaderboard = board()
     measured, leaderboard = (table.assign(size="full") for table in (measured, leaderboard))
-    nothing = Beside(typed(pd.DataFrame(), COSTS), typed(pd.DataFrame(), QUERIES))
+    nothing = PaperInputs(typed(pd.DataFrame(), COSTS), typed(pd.DataFrame(), QUERIES))
     publish(tmp_path, measurements=measured, leaderboard=leaderboard, costs=nothing.costs)
     write_tables(leaderboard, measured, nothing, tmp_path)
     frame = pd.read_csv(tmp_path / "across.csv").set_index("recipe")
@@ -269,7 +269,7 @@ def test_a_recipe_without_a_score_is_never_the_best(tmp_path):
     measured = measured[~(better & (measured["attack"] == "boundary"))]
     leaderboard = build_leaderboard(measured, rows(None, RECIPES, ATTACKS, range(7)))
     assert leaderboard.set_index("recipe")["score"].isna()["pixel"]
-    write_tables(leaderboard, measured, Beside(costs(measured), queries()), tmp_path)
+    write_tables(leaderboard, measured, PaperInputs(costs(measured), queries()), tmp_path)
     for table in read((tmp_path / "blackbox/robustness.tex").read_text()):
         (pixel,) = [line for line in table.lines if line[0] == "pixel"]
         assert not any(cell.startswith("*") for cell in pixel)
@@ -283,7 +283,7 @@ def test_the_least_loss_is_no_best_excess_and_doubts_are_told(tmp_path):
     measured.loc[measured["seed"] == 2, "torch"] = "2.6.0"
     leaderboard = build_leaderboard(measured, rows(None, recipes, ATTACKS))
     assert (leaderboard.set_index("recipe")["excess"].drop("unregularized") < 0).all()
-    write_tables(leaderboard, measured, Beside(costs(measured), queries()), tmp_path)
+    write_tables(leaderboard, measured, PaperInputs(costs(measured), queries()), tmp_path)
     table, *_ = read((tmp_path / "blackbox/robustness.tex").read_text())
     assert not any(cells["excess"].startswith("*") for cells in table.by_name().values())
     assert "masked gradients: shuffled." in table.caption
