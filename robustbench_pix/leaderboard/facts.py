@@ -46,12 +46,17 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
     facts += [f"network {first['network']}, {first['colour']}, {first['precision']}"]
     facts += [] if first["size"] == "full" else [f"reduced size: {first['size']}"]
     facts += [f"suite {first['suite']} {first['suite_version']}"]
-    facts += [PROTOCOLS.get(first["protocol"], f"{first['protocol']} protocol")]
+    facts += [protocol(first["protocol"])]
     if not measured.empty:
         versions = f"robustbench_pix {_all(measured['version'])}, torch {_all(measured['torch'])}"
         facts += [f"{versions}, {_all(measured['device'])}"]
     facts += [gradients] if (gradients := _gradients(rows)) else []
     return [*facts, *([f"95% intervals: {_intervals(rows)}"] if rows["interval"].any() else [])]
+
+
+def protocol(name: str) -> str:
+    """Return what a protocol is, or that it is one of this name."""
+    return PROTOCOLS.get(name, f"{name} protocol")
 
 
 def seeds(rows: pd.DataFrame) -> list[str]:

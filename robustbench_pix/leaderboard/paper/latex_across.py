@@ -67,7 +67,7 @@ def _caption(named: dict[str, object], blocks: pd.DataFrame) -> str:
     told = [*LEGEND, *(["indented: control of the recipe above"] if blocks["controls"].any() else [])]
     told += [f"combinations: {', '.join(f'{task}:{images}' for task, images in there.itertuples(index=False))}"]
     told += [*facts.seeds(blocks), f"suite {named['suite']} {named['suite_version']}"]
-    told += [facts.PROTOCOLS.get(str(named["protocol"]), f"{named['protocol']} protocol")]
+    told += [facts.protocol(str(named["protocol"]))]
     told += [str(named[name]) for name in ("size", "precision") if named[name] not in ("full", "float32")]
     return latex.escaped(f"Over several combinations: {'; '.join(told)}.")
 

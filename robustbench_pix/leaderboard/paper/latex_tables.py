@@ -80,7 +80,7 @@ def figure_caption(attack: str, kind: str, measured: pd.DataFrame, sources: str)
         sources: Where the dashed curves come from; empty where there are none.
     """
     versions = " and ".join(str(version) for version in sorted(set(measured["suite_version"])))
-    protocols = "; ".join(facts.PROTOCOLS[name] for name in sorted(set(measured["protocol"])))
+    protocols = "; ".join(facts.protocol(name) for name in sorted(set(measured["protocol"])))
     what = f"Accuracy against strength ({_strength(attack, kind)})" if kind else latex.escaped(attack_name(attack))
     said = f" Suite {measured['suite'].iloc[0]} {versions}; {protocols}."
     said += " Images named after a comma are those that the regularizer looks at." if _two_sets(measured) else ""
