@@ -8,7 +8,8 @@ import pandas as pd
 from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.cells import best, distance, share
 from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import STRENGTHS, attack_name, block_name
+from robustbench_pix.leaderboard.paper.figure_style import attack_name, block_name
+from robustbench_pix.leaderboard.paper.latex_blocks import kind_name
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK
 from robustbench_pix.results.published_curves import PRECISION, sources_of
@@ -140,4 +141,4 @@ def _compared(row: "pd.Series[Any] | None") -> list[str]:
 
 
 def _strength(attack: str, kind: str) -> str:
-    return f"{latex.escaped(attack_name(attack))}, {STRENGTHS.get(kind) or latex.escaped(kind)}"
+    return f"{latex.escaped(attack_name(attack))}, {kind_name(kind)}"
