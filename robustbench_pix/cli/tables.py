@@ -75,12 +75,13 @@ def boards_of(workspace: Workspace, *, published: bool) -> Found:
     Raises:
         UserError: there is none.
     """
-    rows = [] if published else saved_rows(Store(workspace.runs))
+    store = Store(workspace.runs)
+    rows = [] if published else saved_rows(store)
     if rows:
-        leaderboard, measurements = built(rows, Store(workspace.runs))
+        leaderboard, measurements = built(rows, store)
         over_combinations = across(measurements, asked_rows(leaderboard, measurements))
         origin = f"From the runs in {workspace.runs}."
-        beside = partial(beside_of, rows, Store(workspace.runs), leaderboard, measurements)
+        beside = partial(beside_of, rows, store, leaderboard, measurements)
         return Found(origin, leaderboard, measurements, over_combinations, beside)
     for place in (workspace.published, SHIPPED / "leaderboard"):
         tables = read_published(place)
@@ -174,7 +175,8 @@ def show_queries(workspace: Workspace, suite: str | None, combinations: tuple[st
         UserError: no decision or score attack was run, or none for this suite and these combinations.
     """
     wanted = {str(parse_combination(text)) for text in combinations}
-    table = query_table(saved_rows(Store(workspace.runs)), Store(workspace.runs))
+    store = Store(workspace.runs)
+    table = query_table(saved_rows(store), store)
     if suite is not None:
         table = table[table["suite"] == suite]
     if wanted:

@@ -49,8 +49,7 @@ def transfer_and_show(
         shown = table.astype(object).where(table.notna(), None)
         write_rows([{str(key): value for key, value in row.items()} for row in shown.to_dict("records")], style)
     if latex is not None:
-        protocol = leaderboards[0]["protocol"].iloc[0]
-        measured = [f"network of the victims: {network}", facts.PROTOCOLS.get(protocol, f"{protocol} protocol")]
+        measured = [f"network of the victims: {network}", facts.protocol(leaderboards[0]["protocol"].iloc[0])]
         write_whole(latex, matrix_tables(table, entry.name, str(request.combinations[0]), [*told, *measured]).encode())
         click.echo(f"wrote {latex}", err=True)
     return all(leaderboard["status"].isin(["complete", "not run"]).all() for leaderboard in leaderboards)

@@ -42,18 +42,31 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
     """Return how the rows of a block were measured: images, seeds, network, protocol, versions, intervals."""
     first = rows.iloc[0]
     facts = [] if measured.empty else [_test_images(measured)]
-    seeds = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed} - {GIVEN_SEED})
-    if seeds:
-        facts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}")
+    facts += seeds(rows)
     facts += [f"network {first['network']}, {first['colour']}, {first['precision']}"]
     facts += [] if first["size"] == "full" else [f"reduced size: {first['size']}"]
     facts += [f"suite {first['suite']} {first['suite_version']}"]
-    facts += [PROTOCOLS.get(first["protocol"], f"{first['protocol']} protocol")]
+    facts += [protocol(first["protocol"])]
     if not measured.empty:
         versions = f"robustbench_pix {_all(measured['version'])}, torch {_all(measured['torch'])}"
         facts += [f"{versions}, {_all(measured['device'])}"]
     facts += [gradients] if (gradients := _gradients(rows)) else []
     return [*facts, *([f"95% intervals: {_intervals(rows)}"] if rows["interval"].any() else [])]
+
+
+def protocol(name: str) -> str:
+    """Return what a protocol is, or that it is one of this name."""
+    return PROTOCOLS.get(name, f"{name} protocol")
+
+
+def seeds(rows: pd.DataFrame) -> list[str]:
+    """Return which seeds stand behind rows of the leaderboard; nothing where none does, as of given models.
+
+    >>> seeds(pd.DataFrame({"seed_list": ["10,2", "2,3", "", str(GIVEN_SEED)]}))
+    ['seeds 2, 3, 10']
+    """
+    named = sorted({int(seed) for text in rows["seed_list"] for seed in text.split(",") if seed} - {GIVEN_SEED})
+    return [f"seed{'s' * (len(named) > 1)} {', '.join(map(str, named))}"] if named else []
 
 
 def _gradients(rows: pd.DataFrame) -> str:

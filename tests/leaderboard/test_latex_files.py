@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.paper.latex_files import Beside, write_tables
+from robustbench_pix.leaderboard.paper.latex_across import across_tables
+from robustbench_pix.leaderboard.paper.latex_files import PaperInputs, write_tables
 from robustbench_pix.leaderboard.published.publishing import publish
 from robustbench_pix.results.columns import COSTS, QUERIES
 from robustbench_pix.results.frames import typed
+from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.statistics.across import across
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.runs.request import GIVEN_SEED
 from tests.leaderboard.latex_cells import close, read, value
 from tests.leaderboard.paper_board import ATTACKS, RECIPES, board, corruptions, costs, queries
 from tests.tables import CONTROLS, measurements, rows
@@ -24,7 +28,7 @@ def made(tmp_path_factory):
     measured, leaderboard = board()
     spent, asked = costs(measured), queries()
     publish(folder, measurements=measured, leaderboard=leaderboard, costs=spent, queries=asked)
-    files = write_tables(leaderboard, measured, Beside(spent, asked, corruptions()), folder / "figures")
+    files = write_tables(leaderboard, measured, PaperInputs(spent, asked, corruptions()), folder / "figures")
     assert {file.parent.name for file in files} == {"blackbox"}
     tables = {file.stem: read(file.read_text()) for file in files}
     frames = {name: pd.read_csv(folder / f"{name}.csv") for name in [*tables, "leaderboard"] if name != "corruptions"}
@@ -154,7 +158,7 @@ def test_costs_are_those_of_a_model_and_absent_where_one_is_unknown(made):
 def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
     measured, leaderboard = board()
     measured, leaderboard = (table.assign(size="full") for table in (measured, leaderboard))
-    nothing = Beside(typed(pd.DataFrame(), COSTS), typed(pd.DataFrame(), QUERIES))
+    nothing = PaperInputs(typed(pd.DataFrame(), COSTS), typed(pd.DataFrame(), QUERIES))
     publish(tmp_path, measurements=measured, leaderboard=leaderboard, costs=nothing.costs)
     write_tables(leaderboard, measured, nothing, tmp_path)
     frame = pd.read_csv(tmp_path / "across.csv").set_index("recipe")
@@ -173,6 +177,14 @@ def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
     claims = [recipe for recipe in table.by_name() if recipe not in CONTROLS]
     assert claims == list(frame.loc[claims].sort_values("mean", ascending=False).index)
     assert "combinations: digits:digits, mnist:mnist" in table.caption
+
+
+def test_a_given_model_has_no_seed_in_the_words_of_a_caption():
+    measured, leaderboard = (table.assign(size="full") for table in board())
+    over = across(measured, asked_rows(leaderboard, measured))
+    given = leaderboard.head(1).assign(recipe="given", seed_list=str(GIVEN_SEED))
+    assert GIVEN_SEED not in set(measured["seed"])
+    assert across_tables(over, pd.concat([leaderboard, given])) == across_tables(over, leaderboard)
 
 
 def test_queries_are_those_at_the_middle_strength(made):
@@ -257,7 +269,7 @@ def test_a_recipe_without_a_score_is_never_the_best(tmp_path):
     measured = measured[~(better & (measured["attack"] == "boundary"))]
     leaderboard = build_leaderboard(measured, rows(None, RECIPES, ATTACKS, range(7)))
     assert leaderboard.set_index("recipe")["score"].isna()["pixel"]
-    write_tables(leaderboard, measured, Beside(costs(measured), queries()), tmp_path)
+    write_tables(leaderboard, measured, PaperInputs(costs(measured), queries()), tmp_path)
     for table in read((tmp_path / "blackbox/robustness.tex").read_text()):
         (pixel,) = [line for line in table.lines if line[0] == "pixel"]
         assert not any(cell.startswith("*") for cell in pixel)
@@ -271,7 +283,7 @@ def test_the_least_loss_is_no_best_excess_and_doubts_are_told(tmp_path):
     measured.loc[measured["seed"] == 2, "torch"] = "2.6.0"
     leaderboard = build_leaderboard(measured, rows(None, recipes, ATTACKS))
     assert (leaderboard.set_index("recipe")["excess"].drop("unregularized") < 0).all()
-    write_tables(leaderboard, measured, Beside(costs(measured), queries()), tmp_path)
+    write_tables(leaderboard, measured, PaperInputs(costs(measured), queries()), tmp_path)
     table, *_ = read((tmp_path / "blackbox/robustness.tex").read_text())
     assert not any(cells["excess"].startswith("*") for cells in table.by_name().values())
     assert "masked gradients: shuffled." in table.caption

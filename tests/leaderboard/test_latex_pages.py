@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.paper.latex_files import Beside, write_tables
+from robustbench_pix.leaderboard.paper.latex_files import PaperInputs, write_tables
 from robustbench_pix.leaderboard.paper.latex_matrix import matrix_tables
 from tests.leaderboard.latex_cells import close, read
 from tests.leaderboard.paper_board import RECIPES, WILD, board, corruptions, costs, queries, sources
@@ -37,7 +37,9 @@ def test_the_matrix_marks_the_source_recipe_and_is_cut_where_it_is_wide():
 def test_latex_compiles_them_with_any_name_and_they_fit_a_page(tmp_path):
     names = tuple(WILD.get(recipe, recipe) for recipe in RECIPES)
     measured, leaderboard = board(names)
-    files = write_tables(leaderboard, measured, Beside(costs(measured), queries(names), corruptions(names)), tmp_path)
+    files = write_tables(
+        leaderboard, measured, PaperInputs(costs(measured), queries(names), corruptions(names)), tmp_path
+    )
     texts = [file.read_text() for file in files]
     recipes = [*names, "a-rather-long-name"]
     texts.append(matrix_tables(sources(recipes[1:3], recipes), "transfer-fgsm", "a:b", ["100% of them"]))

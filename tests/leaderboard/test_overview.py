@@ -17,9 +17,9 @@ def made(blocks=COMBINATIONS, **options):
     return build_leaderboard(pd.concat(measured), pd.concat([rows(of, **options) for of in blocks]))
 
 
-def shown(board, width=100, **options):
+def shown(board, width=100, across=None, **options):
     console = Console(file=io.StringIO(), width=width, **options)
-    console.print(render_overview(board, width))
+    console.print(render_overview(board, width, across))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
@@ -116,6 +116,39 @@ def test_headings_tell_blocks_apart():
     suites = shown(made([block(), block(suite="noise", suite_version=3)]))
     assert "suite blackbox 1, strict protocol" in suites
     assert "suite noise 3, strict protocol" in suites
+
+
+def means(recipe, mean, better, **changed):
+    """Return a line of means over combinations, its intervals 0.1 down and 0.2 up."""
+    named = {name: block()[name] for name in ("suite", "suite_version", "protocol", "size", "precision")}
+    numbers = {"mean": mean, "mean_low": mean - 0.1, "mean_high": mean + 0.2}
+    numbers |= {"improvement": better, "improvement_low": better - 0.1, "improvement_high": better + 0.2}
+    return named | changed | {"recipe": recipe, "combinations": 3, "models": 9} | numbers
+
+
+def test_means_over_combinations_stand_below_their_suite_apart_by_size_and_precision():
+    lines = [
+        means("unregularized", 0.4, float("nan")),
+        means("pixel", 0.6, 0.7),
+        means("pixel", 0.5, 0.4, size="tiny"),
+        means("pixel", 0.3, 0.2, precision="bfloat16"),
+        means("pixel", 0.15, 0.2, protocol="paper"),
+        means("pixel", 0.16, 0.2, suite_version=2),
+        means("pixel", 0.17, 0.2, suite="noise"),
+    ]
+    text = shown(made(), across=pd.DataFrame(lines))
+    full, tiny, half = text.split("mean: interquartile")[:3]
+    found = [line.split() for line in full.splitlines() if line.split()[1:2] == ["3"]]
+    assert found == [
+        ["pixel", "3", ".600", ".500–.800", ".700", ".600–.900"],
+        ["unregularized", "3", ".400", ".300–.600", "–"],
+    ]
+    assert ".500  .400–.700       .400  .300–.600" in tiny
+    assert tiny.endswith("\nsize tiny · ")
+    assert ".300  .200–.500       .200  .100–.400" in half
+    assert half.endswith("\nbfloat16 · ")
+    assert not re.search(r"\.1[567]0 ", text)
+    assert text.count("P(better):") == 3
 
 
 def test_the_hint_names_a_combination_that_is_there():

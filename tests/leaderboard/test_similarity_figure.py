@@ -68,7 +68,13 @@ def test_scatter_plots_hold_every_pair_of_the_first_seed_and_its_line():
         np.testing.assert_allclose(y, fit.intercept + fit.slope * np.asarray(x))
         (told,) = (text.get_text() for text in place.texts)
         assert told.startswith(f"$r$ = {r(shown[name], of.pixel):.3f}".replace("0.", "."))
-        assert ("seeds" in told) == (name != "neural target")
+        if name == "neural target":
+            assert "seeds" not in told
+            continue
+        values = [r(similarity, of.pixel) for similarity in of.networks[name].values()]
+        mean, half = (float(number) for number in told.split("3 seeds:\n")[1].split(" ± "))
+        expected = [np.mean(values), t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)]
+        assert [mean, half] == pytest.approx(expected, abs=5.1e-4)
 
 
 def test_correlations_of_all_recipes_stand_beside_the_published_one():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from robustbench_pix.leaderboard.facts import measuring_facts
 from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
@@ -172,3 +173,14 @@ def test_curves_are_told_by_letters_and_attacks_by_titles():
     assert drawn.count("sigma 0.5") == 2  # gaussian and uniform
     assert drawn.count("linf 0.5") == drawn.count("l2 0.5") == drawn.count("probability 0.5") == 1
     assert "accuracy  a" not in shown(board, measured.iloc[:0], 100)
+
+
+def test_images_that_were_judged_several_times_count_once():
+    measured, board = tables()
+    before = measuring_facts(board, measured)[0]
+    often = measured["attack"] == "boundary"
+    repeated = measured.assign(repetitions=measured["repetitions"].where(~often, 3))
+    repeated["n"] = measured["n"].where(~often, 3 * measured["n"])
+    assert measuring_facts(board, repeated)[0] == before
+    fewer = measured.assign(n=measured["n"].where(~often, 7))
+    assert measuring_facts(board, fewer)[0] == "500 test images (boundary 7)"

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_pix.leaderboard.paper.latex_matrix import matrix_tables
 from robustbench_pix.results.matrix import matrix
+from tests.leaderboard.latex_cells import read, value
 
 RECIPES = ("a", "b", "c")
 NAMES = [f"robustness_{recipe}" for recipe in RECIPES]
@@ -67,3 +69,17 @@ def test_a_victim_that_was_not_run_has_no_column():
     table = made(values, status="not run")
     assert [name for name in table if name.startswith("robustness_")] == NAMES[:2]
     assert table.loc[0, "mean_robustness"] == pytest.approx(VALUES[0, :2].mean())
+
+
+def test_a_paper_has_every_victim_once_beside_the_mean():
+    victims = [f"v{place}" for place in range(9)]
+    robustness = np.arange(9) / 16
+    board = pd.DataFrame({"recipe": victims, "status": "complete", "robustness_fgsm": robustness})
+    tables = read(matrix_tables(matrix([("v4", "small", 0)], [board], victims, "fgsm"), "fgsm", "digits", ["fact"]))
+    assert [table.headings[3:-1] for table in tables] == [victims[:4], victims[4:8], victims[8:]]
+    for table in tables:
+        cells = table.by_name()["v4"]
+        assert value(cells["mean"]) == pytest.approx((robustness.mean(),), abs=5.1e-4)
+        for victim in table.headings[3:-1]:
+            assert value(cells[victim]) == pytest.approx((robustness[int(victim[1])],), abs=5.1e-4)
+            assert cells[victim].startswith("=") == (victim == "v4")

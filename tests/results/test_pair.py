@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.leaderboard.terminal.pair_text import sentences, title
+from robustbench_pix.leaderboard.terminal.pair_text import attack_rows, sentences, title
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.comparisons import build_comparisons, difference
 from robustbench_pix.results.statistics.pair import Pair, pairs
@@ -23,12 +23,16 @@ def test_the_score_is_compared_as_in_comparisons_and_attacks_as_scipy_does():
         assert pair.lines[0][name] == table.loc[TWO, name]
     assert [line["measure"] for line in pair.lines] == ["score", *ATTACKS]
     ends = measured[measured["strength"] == 0.5].set_index(["recipe", "attack", "seed"])["area"].sort_index() / 0.5
-    for line in pair.lines[1:]:
+    for line, cells in zip(pair.lines[1:], attack_rows(pair, *TWO), strict=True):
         first, second = (ends[recipe, line["measure"]] for recipe in TWO)
         test = stats.ttest_rel(first, second)
         assert (line["first"], line["second"]) == pytest.approx((first.mean(), second.mean()))
         assert (line["low"], line["high"]) == pytest.approx(tuple(test.confidence_interval()))
         assert (line["verdict"] == "better") == (test.pvalue < 0.05 and test.statistic > 0)
+        half = stats.t.ppf(0.975, 6) * stats.sem(first.to_numpy() - second.to_numpy())
+        shown = [float(cells[name].strip("±")) for name in (*TWO, "difference", "95%")]
+        wanted = [first.mean(), second.mean(), first.mean() - second.mean(), half]
+        assert shown == pytest.approx(wanted, abs=5.1e-4)
 
 
 def test_exchanged_recipes_exchange_the_verdict():

@@ -8,7 +8,7 @@ from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.cells import best, share
 from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.latex_blocks import BEST
+from robustbench_pix.leaderboard.paper.latex_blocks import BEST, INDENTED
 from robustbench_pix.leaderboard.paper.latex_columns import (
     MEASURED,
     TEXT,
@@ -64,11 +64,10 @@ def across_tables(across: pd.DataFrame, leaderboard: pd.DataFrame) -> str:
 
 def _caption(named: dict[str, object], blocks: pd.DataFrame) -> str:
     there = blocks.loc[blocks["score"].notna(), ["task", "images"]].drop_duplicates()
-    seeds = sorted({int(seed) for text in blocks["seed_list"] for seed in text.split(",") if seed})
-    told = [*LEGEND, *(["indented: control of the recipe above"] if blocks["controls"].any() else [])]
+    told = [*LEGEND, *([INDENTED] if blocks["controls"].any() else [])]
     told += [f"combinations: {', '.join(f'{task}:{images}' for task, images in there.itertuples(index=False))}"]
-    told += [f"seeds {', '.join(map(str, seeds))}", f"suite {named['suite']} {named['suite_version']}"]
-    told += [facts.PROTOCOLS.get(str(named["protocol"]), f"{named['protocol']} protocol")]
+    told += [*facts.seeds(blocks), f"suite {named['suite']} {named['suite_version']}"]
+    told += [facts.protocol(str(named["protocol"]))]
     told += [str(named[name]) for name in ("size", "precision") if named[name] not in ("full", "float32")]
     return latex.escaped(f"Over several combinations: {'; '.join(told)}.")
 

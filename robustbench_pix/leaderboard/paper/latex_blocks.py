@@ -9,10 +9,11 @@ from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.cells import MASKED
 from robustbench_pix.leaderboard.order import beside_claims
 from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import block_name
+from robustbench_pix.leaderboard.paper.figure_style import STRENGTHS, block_name
 from robustbench_pix.results.frames import BLOCK
 
 HALF = "±: half of the 95% interval"
+INDENTED = "indented: control of the recipe above"
 BEST = "bold: the best of a column"
 
 
@@ -44,7 +45,7 @@ class Block(NamedTuple):
 
     def caption(self, title: str, columns: Sequence[str]) -> str:
         """Return a caption as LaTeX: what is shown of which block, what its columns mean, how it was measured."""
-        indented = ["indented: control of the recipe above"] if any(self.below.values()) else []
+        indented = [INDENTED] if any(self.below.values()) else []
         measured = facts.measuring_facts(self.rows, self.measured)
         doubts = [f"Notes: {'; '.join(told)}."] if (told := self._doubts()) else []
         shown = f"{title} on {block_name(self.rows.iloc[0])[0]}: {'; '.join([*columns, *indented])}."
@@ -57,6 +58,11 @@ class Block(NamedTuple):
         told += [f"{recipes}: {remark}" for recipes, remark in facts.remarks(self.rows)]
         hidden = self.rows.loc[self.rows["gradients"].str.startswith("masked"), "recipe"]
         return [*told, *([f"{MASKED}: {', '.join(hidden)}"] if len(hidden) else [])]
+
+
+def kind_name(kind: str) -> str:
+    """Return what a kind of strength is called, as LaTeX."""
+    return STRENGTHS.get(kind) or latex.escaped(kind)
 
 
 def board_blocks(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> Iterator[Block]:

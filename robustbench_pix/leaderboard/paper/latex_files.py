@@ -23,7 +23,7 @@ from robustbench_pix.results.statistics.recipe_costs import recipe_costs
 from robustbench_pix.results.statistics.robustness import build_robustness
 
 
-class Beside(NamedTuple):
+class PaperInputs(NamedTuple):
     """What does not follow from the measurements of a board."""
 
     costs: pd.DataFrame
@@ -36,7 +36,9 @@ class Beside(NamedTuple):
     """What ``corruption_table`` takes, where corruptions were measured and can be grouped."""
 
 
-def write_tables(leaderboard: pd.DataFrame, measurements: pd.DataFrame, beside: Beside, folder: Path) -> list[Path]:
+def write_tables(
+    leaderboard: pd.DataFrame, measurements: pd.DataFrame, beside: PaperInputs, folder: Path
+) -> list[Path]:
     """Write the tables of each suite into a folder of its own, those that have rows, and return the files.
 
     Args:

@@ -6,8 +6,8 @@ import pandas as pd
 
 from robustbench_pix.attacks.checkpoints import DISTANCE_AT
 from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import STRENGTHS, attack_name
-from robustbench_pix.leaderboard.paper.latex_blocks import Block
+from robustbench_pix.leaderboard.paper.figure_style import attack_name
+from robustbench_pix.leaderboard.paper.latex_blocks import Block, kind_name
 from robustbench_pix.leaderboard.paper.latex_columns import (
     MEASURED,
     NUMBER,
@@ -65,8 +65,7 @@ def _table(block: Block, attack: str, rows: pd.DataFrame) -> str:
     columns += [*(Column(f"{count:,}") for count in near), Column("median", MEASURED)]
     groups = [("", 2), ("success", len(counts) + 1), *([("distance", len(near))] if near else []), ("queries", 1)]
     first, limits = rows.iloc[0], [f"{limit:,}" for limit in sorted(rows["limit"].unique())]
-    kind = STRENGTHS.get(first["strength_kind"]) or latex.escaped(first["strength_kind"])
-    at = f" Here: {latex.escaped(attack_name(attack))}, {kind} {first['strength']:.3g}"
+    at = f" Here: {latex.escaped(attack_name(attack))}, {kind_name(first['strength_kind'])} {first['strength']:.3g}"
     budget = f"at most {limits[0]}{f' to {limits[-1]}' if len(limits) > 1 else ''} queries an image"
     caption = f"{block.caption('Queries', LEGEND)}{at}; {budget}."
     return table(caption, block.label("queries", attack), columns, body, groups=groups)

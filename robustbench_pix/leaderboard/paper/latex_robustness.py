@@ -6,8 +6,8 @@ import pandas as pd
 
 from robustbench_pix.leaderboard.cells import best
 from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import STRENGTHS, attack_name
-from robustbench_pix.leaderboard.paper.latex_blocks import BEST, HALF, Block
+from robustbench_pix.leaderboard.paper.figure_style import attack_name
+from robustbench_pix.leaderboard.paper.latex_blocks import BEST, HALF, Block, kind_name
 from robustbench_pix.leaderboard.paper.latex_columns import (
     MEASURED,
     TEXT,
@@ -69,7 +69,6 @@ def _summary(block: Block, worst: pd.DataFrame) -> str:
     columns = [Column("", TEXT), *(Column(heading, MEASURED) for heading in shown.values())]
     columns += [Column("halved at", MEASURED)] if len(worst) else []
     tops = {name: best(block.scored(board)[name]) for name in shown}
-    tops["excess"] = tops["excess"] if tops["excess"] > 0 else float("nan")
     of_worst = {row["recipe"]: (row["low"], row["high"]) for row in worst.to_dict("records")}
     halved = _halvings(block, worst, 1.0)
     body = []
@@ -107,7 +106,7 @@ def _by_attack(block: Block, rows: pd.DataFrame, attacks: list[str], number: int
     ]
     kinds = dict(zip(rows["attack"], rows["strength_kind"], strict=True))
     caption = block.caption("Robustness by attack", LEGEND)
-    caption += f" Strengths: {'; '.join(f'{_escaped_name(attack)}: {_kind(kinds[attack])}' for attack in attacks)}."
+    caption += f" Strengths: {'; '.join(f'{_escaped_name(attack)}: {kind_name(kinds[attack])}' for attack in attacks)}."
     return table(caption, block.label("robustness", number), columns, body, groups=groups)
 
 
@@ -131,7 +130,3 @@ def _halving(row: dict[Any, Any], places: int, top: float, strongest: float) -> 
 
 def _escaped_name(attack: str) -> str:
     return latex.escaped(attack_name(attack))
-
-
-def _kind(kind: str) -> str:
-    return STRENGTHS.get(kind) or latex.escaped(kind)

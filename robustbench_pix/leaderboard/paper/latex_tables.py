@@ -8,7 +8,8 @@ import pandas as pd
 from robustbench_pix.leaderboard import facts
 from robustbench_pix.leaderboard.cells import best, distance, share
 from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import STRENGTHS, attack_name, block_name
+from robustbench_pix.leaderboard.paper.figure_style import attack_name, block_name
+from robustbench_pix.leaderboard.paper.latex_blocks import kind_name
 from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
 from robustbench_pix.results.frames import BLOCK
 from robustbench_pix.results.published_curves import PRECISION, sources_of
@@ -80,7 +81,7 @@ def figure_caption(attack: str, kind: str, measured: pd.DataFrame, sources: str)
         sources: Where the dashed curves come from; empty where there are none.
     """
     versions = " and ".join(str(version) for version in sorted(set(measured["suite_version"])))
-    protocols = "; ".join(facts.PROTOCOLS[name] for name in sorted(set(measured["protocol"])))
+    protocols = "; ".join(facts.protocol(name) for name in sorted(set(measured["protocol"])))
     what = f"Accuracy against strength ({_strength(attack, kind)})" if kind else latex.escaped(attack_name(attack))
     said = f" Suite {measured['suite'].iloc[0]} {versions}; {protocols}."
     said += " Images named after a comma are those that the regularizer looks at." if _two_sets(measured) else ""
@@ -140,4 +141,4 @@ def _compared(row: "pd.Series[Any] | None") -> list[str]:
 
 
 def _strength(attack: str, kind: str) -> str:
-    return f"{latex.escaped(attack_name(attack))}, {STRENGTHS.get(kind) or latex.escaped(kind)}"
+    return f"{latex.escaped(attack_name(attack))}, {kind_name(kind)}"

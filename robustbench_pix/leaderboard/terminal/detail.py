@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -46,7 +46,7 @@ def render(
     robustness: pd.DataFrame,
     costs: pd.DataFrame,
     *,
-    console_width: int | None = None,
+    console_width: int,
 ) -> Group:
     """Return the leaderboard for ``rich.print``: two tables a block and its curves, then what the marks mean.
 
@@ -55,9 +55,8 @@ def render(
         measurements: What it was built from; the curves and the measuring facts are read off here.
         robustness: The columns ``ROBUSTNESS``; of more blocks than are shown, if need be.
         costs: The columns ``RECIPE_COSTS``; likewise.
-        console_width: Columns of the terminal; by default those of the terminal at hand, 80 if there is none.
+        console_width: Columns of the terminal.
     """
-    width = console_width or Console().width
     if leaderboard.empty:
         return Group(Text("The leaderboard is empty."))
     measurements = typed(measurements, MEASUREMENTS)
@@ -68,8 +67,8 @@ def render(
         measured, beside, spent = (
             parts_of.get(block, table.iloc[:0]) for parts_of, table in zip(of_blocks, tables, strict=True)
         )
-        parts += ["", *_block(rows, measured, beside, spent, width)]
-    return Group(*parts, "", Text(facts.flowing([*facts.LEGEND, *facts.BESIDE_SCORE], width), style="dim"))
+        parts += ["", *_block(rows, measured, beside, spent, console_width)]
+    return Group(*parts, "", Text(facts.flowing([*facts.LEGEND, *facts.BESIDE_SCORE], console_width), style="dim"))
 
 
 def _title(leaderboard: pd.DataFrame) -> Text:
@@ -91,13 +90,13 @@ def _block(
     )
     curves = mean_curves(rows, measured)
     ends = _ends(measured)
-    dropped = cells.shared_word([name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks])
+    named = [name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks]
+    dropped = cells.shared_word(named)
     layout = _layout(rows, attacks, dropped, width)
     parts: list[RenderableType] = [Text(f"{first['task']} : {first['images']}", style="bold"), ""]
     for columns in layout.tables:
         parts += [_table(rows, curves, columns, layout, dropped), ""]
     parts += [part for table in beside_score(rows, robustness, costs, ends, dropped, width) for part in (table, "")]
-    named = [name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks]
     parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), named, ends, width)
     for recipe, status, reason in facts.stopped(rows):
         parts.append(Text.assemble((recipe, "bold"), ": ", (status, "yellow"), f" - {reason}"))

@@ -69,7 +69,9 @@ def render_overview(leaderboard: pd.DataFrame, width: int, across: pd.DataFrame 
         title = f"  overview of the suite {suite} {version}, {protocol} protocol"
         parts += [Text.assemble(("robustbench_pix", "bold"), (title, "dim")), "", *_tables(rows, scale, width)]
         if across is not None:
-            parts += _over_combinations(across[(across["suite"] == suite) & (across["suite_version"] == version)])
+            of_suite = across[(across[SUITE] == [suite, version, protocol]).all(axis="columns")]
+            for (size, precision), means in of_suite.groupby(["size", "precision"], sort=False):
+                parts += _over_combinations(means, str(size), str(precision))
     legend = [*LEGEND]
     legend += [BELOW] if leaderboard["controls"].any() else []
     legend += [DOUBT] if _doubts(leaderboard) else []
@@ -81,10 +83,8 @@ def render_overview(leaderboard: pd.DataFrame, width: int, across: pd.DataFrame 
     return Group(*parts, "", Text.assemble("Curves, intervals and notes of one combination: ", (command, "bold")))
 
 
-def _over_combinations(across: pd.DataFrame) -> list[RenderableType]:
+def _over_combinations(across: pd.DataFrame, size: str, precision: str) -> list[RenderableType]:
     """Return one line a recipe: its interquartile mean, and how likely a model of it exceeds one of unregularized."""
-    if across.empty:
-        return []
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), border_style="dim")
     for heading in ("recipe", "combinations", "mean", "95%", "P(better)", "95%"):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
@@ -96,7 +96,8 @@ def _over_combinations(across: pd.DataFrame) -> list[RenderableType]:
         count = str(row["combinations"])
         table.add_row(str(row["recipe"]), count, cells.share(row["mean"]), interval, shown[0], likely)
     told = "mean: interquartile, over all models · P(better): that a model exceeds one of unregularized"
-    return [table, Text(told, style="dim"), ""]
+    of = [f"size {size}"] * (size != "full") + [precision] * (precision != "float32")
+    return [table, Text(" · ".join([*of, told]), style="dim"), ""]
 
 
 def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType]:
