@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
-from robustbench_pix.results.columns import QUERIES
+from robustbench_pix.results.columns import QUERIES, names
 from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.statistics.survival import queries_to_success
 from robustbench_pix.runs.plans import CHECK, Rows
@@ -24,7 +24,7 @@ ACCESSES = ("decisions", "scores")
 def query_table(rows: Rows, store: Store) -> pd.DataFrame:
     """Return one line for each recipe, attack and strength above 0, images of all seeds taken together."""
     lines = [line for row in rows for line in _of_row(row, store)]
-    return typed(pd.DataFrame(lines, columns=[column.name for column in QUERIES]), QUERIES)
+    return typed(pd.DataFrame(lines, columns=names(QUERIES)), QUERIES)
 
 
 def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:

@@ -89,6 +89,23 @@ def test_the_same_table_gives_the_same_bytes_and_resamples_stay_in_their_stratum
     assert not np.array_equal(bootstrap(strata, "b")[0], few)
 
 
+def test_the_baseline_is_resampled_apart_from_the_recipe():
+    """With the same draws for both, a recipe with the very scores of unregularized would surely be as good."""
+    measured, asked = tables()
+    base = measured[measured["recipe"] == "unregularized"]
+    copy = base.assign(recipe="statistics", model_id="statistics" + base["model_id"])
+    row = across(pd.concat([base, copy]), asked).set_index("recipe").loc["statistics"]
+    assert row["improvement"] == 0.5
+    strata, random = scores_of("unregularized", measured, asked), np.random.default_rng(0)
+    chances = [
+        np.mean([improvement(random.choice(one, len(one)), random.choice(one, len(one))) for one in strata])
+        for _ in range(1500)
+    ]
+    found = (row["improvement_low"], row["improvement_high"])
+    assert found == pytest.approx(np.quantile(chances, [0.025, 0.975]), abs=0.04)
+    assert found[1] - found[0] > 0.3
+
+
 def test_one_combination_is_none_and_suites_do_not_mix():
     measured, asked = tables(COMBINATIONS[:1])
     assert across(measured, asked).empty

@@ -281,3 +281,13 @@ def test_rows_that_share_no_seed_have_no_rank():
     assert build_leaderboard(pd.concat(parts), pd.concat(asked))["rank"].isna().all()
     alone = build_leaderboard(parts[0], pd.concat([asked[0], rows(recipes=("neural",))]))
     assert alone["rank"].tolist() == [1, pd.NA]
+
+
+def test_queries_are_those_of_all_attacks_on_an_image_and_a_mean_over_the_seeds_that_entered():
+    measured = measurements(recipes=("unregularized",), attacks=("gaussian", "uniform", "boundary"))
+    measured.loc[measured["attack"] == "boundary", "mean_queries"] = 1000.0 + 10 * measured["seed"]
+    measured.loc[measured["attack"] == "uniform", "mean_queries"] = 50.0
+    whole = measured[(measured["seed"] != 0) | (measured["attack"] != "gaussian")]
+    asked = rows(recipes=("unregularized",), attacks=("gaussian", "uniform", "boundary"))
+    assert build_leaderboard(measured, asked)["queries"].tolist() == [1060]
+    assert build_leaderboard(whole, asked)["queries"].tolist() == [1065]

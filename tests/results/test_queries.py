@@ -148,6 +148,15 @@ def test_a_distance_is_within_a_strength_as_measurements_count_it():
         assert (line["found"], line["success_at_100"]) == (found, found)
 
 
+@pytest.mark.parametrize(("kind", "found"), [("l2", 0), ("linf", 1)])
+def test_success_is_judged_by_the_norm_of_the_attack(kind, found):
+    row = {"index": 0, "label": 1, "clean_prediction": 1, "queries": 5, "l2": 0.9, "linf": 0.1, "distance_at_half": 9.0}
+    spec = {"strengths": [0.0, 0.2], "strength": kind, "evaluation": {"budget": 100}}
+    distances = {f"distance_at_{count}": row[kind] for count in CHECKPOINTS}
+    (line,) = attack_lines([pd.DataFrame([row | distances])], spec)
+    assert (line["found"], line["success_at_100"]) == (found, found)
+
+
 def test_a_success_counts_no_more_queries_than_were_asked(ran, tmp_path):
     """Between two checkpoints a distance is known at the next one only; a walk that ended before it asked fewer."""
 

@@ -52,6 +52,17 @@ def test_rows_agree_with_the_leaderboard_and_with_scipy():
         assert (row["halving_low"], row["halving_high"]) == pytest.approx(expected)
 
 
+def test_the_worst_case_has_a_row_of_its_own_behind_the_attacks():
+    measured, asked = measurements(), rows()
+    worst = measured[measured["attack"] == "boundary"].assign(attack=WORST_CASE, strength_kind="share")
+    table = build_robustness(pd.concat([worst, measured]), asked)
+    assert [tuple(rest["attack"]) for _, rest in table.groupby("recipe")] == [(*ATTACKS, WORST_CASE)] * 6
+    ours, boundary = (table[table["attack"] == attack] for attack in (WORST_CASE, "boundary"))
+    assert set(ours["strength_kind"]) == {"share"}
+    numbers = ["seeds", "robustness", "low", "high", "halving", "halving_low", "halving_high"]
+    assert ours[numbers].to_numpy().tolist() == boundary[numbers].to_numpy().tolist()
+
+
 def test_a_mean_of_halving_strengths_needs_every_seed():
     measured = measurements(recipes=("unregularized",), attacks=("gaussian",))
     measured.loc[measured["seed"] == 1, "accuracy"] = 0.9

@@ -55,6 +55,15 @@ def test_all_that_succeed_have_an_upper_end():
     assert result.low < result.median == 15 < result.high < 30
 
 
+@pytest.mark.parametrize(
+    ("queries", "expected"), [((10, 20, 30), (20, 10, 30)), ((10, 10, 10), (10, 10, 10)), ((40,), (40, 40, 40))]
+)
+def test_the_last_success_of_all_ends_the_interval_if_nothing_did_before(queries, expected):
+    """Where nothing is left, the survival function is 0, and so is its band, which no formula gives."""
+    result = queries_to_success(np.array(queries), np.ones(len(queries), bool), 100)
+    assert (result.median, result.low, result.high) == expected
+
+
 def test_the_interval_covers_the_median_as_often_as_it_says():
     generator, covered = np.random.default_rng(0), 0
     for _ in range(400):

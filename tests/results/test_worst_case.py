@@ -91,6 +91,38 @@ def test_rows_are_what_loops_over_images_find():
     assert rows[-1]["success_rate"] == pytest.approx(1 - rows[-1]["correct"] / rows[0]["correct"])
 
 
+def test_a_share_that_rounding_puts_below_a_listed_strength_is_that_strength():
+    strengths = [0.0, 0.3, 0.6, 0.9, 1.2]
+    assert 0.75 * 1.2 < 0.9
+    examples = pd.DataFrame({"index": 0, "strength": strengths, "correct": [True, True, True, False, False]})
+    examples["failed"] = False
+    found = outcome(MEASURED, examples, {"strengths": strengths, "strength": "sigma"}).correct
+    assert found.loc[0, list(SHARES)].tolist() == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("kind", "stays"), [("linf", [1, 1, 0, 0, 0]), ("l2", [1, 1, 1, 1, 0])])
+def test_a_minimal_distance_is_read_in_the_norm_of_the_attack_and_falls_where_it_lies(kind, stays):
+    row = {"index": 0, "label": 0, "clean_prediction": 0, "linf": 0.5, "l2": 1.0, "distance_at_half": 9.0}
+    attack = {"strengths": [0.0, 1.0], "strength": kind}
+    found = outcome(MEASURED, pd.DataFrame([row | {"failed": False}]), attack).correct
+    assert found.loc[0, list(SHARES)].tolist() == stays
+
+
+def test_success_is_of_what_was_correct_and_one_failure_of_an_image_is_a_failure():
+    lines = [
+        {"index": index, "repetition": repetition, "strength": strength, "correct": index > (1 if strength else 0)}
+        | {"failed": (index, repetition, strength) == (3, 1, 1.0)}
+        for index in range(4)
+        for repetition in range(2)
+        for strength in (0.0, 1.0)
+    ]
+    attacked = outcome(MEASURED, pd.DataFrame(lines), {"strengths": [0.0, 1.0], "strength": "sigma"})
+    rows = worst_case([attacked, attacked])
+    assert [row["correct"] for row in rows] == [3, 3, 3, 3, 2]
+    assert [row["success_rate"] for row in rows] == pytest.approx([0, 0, 0, 0, 1 / 3])
+    assert {row["failed"] for row in rows} == {1}
+
+
 def test_one_attack_or_no_common_image_has_no_worst_case():
     one, other = (outcome(MEASURED, *fixed(images, [0.0, 1.0])) for images in (range(9), range(20, 29)))
     distance_only = outcome(MEASURED, minimal(range(9), 1.0)[0], {"strengths": [], "strength": "l2"})

@@ -42,13 +42,14 @@ def queries_to_success(queries: NDArray[np.integer], found: NDArray[np.bool_], l
         return QueriesToSuccess(np.nan, np.nan, np.nan, np.nan)
     curve: Any = ecdf(CensoredData.right_censored(queries.astype(float), ~found)).sf
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # The band has no width to be computed where nothing is left.
+        warnings.simplefilter("ignore", RuntimeWarning)
         band: Any = curve.confidence_interval(confidence_level=LEVEL, method="log-log")
-    upper = np.where(curve.probabilities == 0, 0.0, band.high.probabilities)
+    # Where nothing is left there is no width to compute, so that both ends are 0.
+    lower, upper = (np.where(curve.probabilities == 0, 0.0, end.probabilities) for end in (band.low, band.high))
     edges = np.concatenate([[0.0], curve.quantiles, [float(limit)]])
     return QueriesToSuccess(
         median=_first_at_half(curve.quantiles, curve.probabilities),
-        low=_first_at_half(curve.quantiles, band.low.probabilities),
+        low=_first_at_half(curve.quantiles, lower),
         high=_first_at_half(curve.quantiles, upper),
         restricted_mean=float(np.diff(edges) @ np.concatenate([[1.0], curve.probabilities])),
     )
