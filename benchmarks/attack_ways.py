@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from benchmarks.timing import now
 from benchmarks.victims import Victim
 from benchmarks.workload import CLASSES
-from robustbench_pix.attacks.access import Oracle
-from robustbench_pix.attacks.base import ImageKey
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.starts import find_starts
+from robustbench_pix.attacks.decision.starting_points import find_starts
+from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.devices import arithmetic
-from robustbench_pix.evaluation.batch import Case
+from robustbench_pix.evaluation.batch import AttackSetting
 from robustbench_pix.evaluation.evaluate import evaluate
+from robustbench_pix.randomness import ImageKey
 
 TASK = "benchmark"
 
@@ -52,13 +52,13 @@ class Counting(nn.Module):
 
 
 def ours(name: str, access: str, strength: str, strengths: tuple[float, ...]) -> Way:
-    """Return our attack of a name as a run does it: starting points, ledger, judgement and table included."""
+    """Return our attack of a name as a run does it: starting points, query log, judgement and table included."""
 
     def run(victim: Victim, parameters: dict[str, Any]) -> Outcome:
         spec = AttackSpec(
             name=name, path=Path(), summary="", attack=name, access=access, strength=strength, parameters=parameters
         )
-        case = Case(TASK, "strict", access, strength, strengths, EvaluationSpec(), CLASSES)
+        case = AttackSetting(TASK, "strict", access, strength, strengths, EvaluationSpec(), CLASSES)
         begun = now(victim.device)
         rows = evaluate(
             victim.asked, None, build_attack(spec), victim.images, victim.labels, case, device=victim.device

@@ -24,7 +24,7 @@ from benchmarks.workload import TINY, Work
 from robustbench_pix.devices import resolve_device
 
 DUEL_NOTE = (
-    "Ours goes through the whole harness: starting points, ledger, judgement and table. The libraries are called "
+    "Ours goes through the whole harness: starting points, query log, judgement and table. The libraries are called "
     "directly, on the same network as it was trained, and are given our starting points; ART is the Adversarial "
     "Robustness Toolbox. Many steps: its boundary attack with as many steps as ours, about 40 queries each. On a CPU "
     "seconds are processor seconds of one thread, the least of the rounds. Fooled: share of the images; distance: "

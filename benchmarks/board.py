@@ -21,10 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import options
 from benchmarks.commands import RBP, Spent, environment_of, run
 from benchmarks.report import Report, Table
-from robustbench_pix.leaderboard.published.publishing import publish, read_published
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
-from robustbench_pix.results.frames import ROWS, typed
-from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.leaderboard.publishing import publish
+from robustbench_pix.results.board import Board
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED
+from robustbench_pix.results.frames import typed
+from robustbench_pix.results.published.csv_io import as_published
+from robustbench_pix.results.published.reading import read_published
 
 TASKS = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100")
 ATTACKS = (
@@ -68,13 +70,18 @@ def main(output: Path, tiny: bool) -> None:
 
 def _steps(measurements: pd.DataFrame, rows: pd.DataFrame, folder: Path) -> list[dict[str, str | float]]:
     begun = time.process_time()
-    leaderboard = build_leaderboard(measurements, rows)
+    board = Board(as_published(measurements, MEASUREMENTS), typed(rows, REQUESTED))
+    len(board.leaderboard)
     built = time.process_time()
-    publish(folder, measurements=measurements, leaderboard=leaderboard, costs=pd.DataFrame(columns=names(COSTS)))
+    publish(folder, board)
     published = time.process_time()
     read_published(folder)
     read = time.process_time()
-    seconds = {"build_leaderboard": built - begun, "publish": published - built, "read_published": read - published}
+    seconds = {
+        "derive the leaderboard": built - begun,
+        "publish": published - built,
+        "read_published": read - published,
+    }
     return [{"step": name, "processor s": value} for name, value in seconds.items()]
 
 
@@ -94,7 +101,7 @@ def made_up(recipes: int, combinations: int, seeds: int) -> tuple[pd.DataFrame, 
     areas = np.cumsum((accuracy[:, 1:] + accuracy[:, :-1]) / 2 * np.diff(strengths), axis=1)
     measured = {
         "task": [task for (task, _), _, _, _ in keys],
-        "images": [images or task for (task, images), _, _, _ in keys],
+        "regularization_data": [images or task for (task, images), _, _, _ in keys],
         "recipe": [recipe for _, recipe, _, _ in keys],
         "seed": [seed for _, _, seed, _ in keys],
         "attack": [attack for _, _, _, attack in keys],
@@ -107,6 +114,7 @@ def made_up(recipes: int, combinations: int, seeds: int) -> tuple[pd.DataFrame, 
     frame = frame.assign(
         **shared,
         strength=np.tile(strengths, len(keys)),
+        range_from=0.0,
         correct=correct.ravel(),
         accuracy=accuracy.ravel(),
         area=np.pad(areas, ((0, 0), (1, 0))).ravel(),
@@ -119,7 +127,7 @@ def made_up(recipes: int, combinations: int, seeds: int) -> tuple[pd.DataFrame, 
         {
             **shared,
             "task": task,
-            "images": images or task,
+            "regularization_data": images or task,
             "recipe": recipe,
             "controls": "thresholded" if recipe in CONTROLS else "",
             "attacks": ",".join(ATTACKS),
@@ -127,7 +135,7 @@ def made_up(recipes: int, combinations: int, seeds: int) -> tuple[pd.DataFrame, 
         }
         for (task, images), recipe in product(blocks, chosen)
     ]
-    return typed(frame, MEASUREMENTS), typed(pd.DataFrame(asked), ROWS)
+    return typed(frame, MEASUREMENTS), typed(pd.DataFrame(asked), REQUESTED)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from benchmarks.timing import Time, middle, now
 from benchmarks.workload import ALPHA, Work, gray_pictures
 from robustbench_pix.training.loop import training
-from robustbench_pix.training.resident import TrainingData
 from robustbench_pix.training.side_by_side import SharedClock, side_by_side
+from robustbench_pix.training.steps import TrainingData
 
 VALIDATION_SHARE = 100
 """One validation image for so many training images, as in the paper."""
@@ -92,7 +92,7 @@ def step_and_memory(work: Work, device: str, precision: str) -> tuple[Time, int]
 @contextmanager
 def without_graphs() -> Iterator[None]:
     """Train kernel by kernel on CUDA too."""
-    with patch("robustbench_pix.graphs.CALLS_BEFORE_RECORDING", math.inf):
+    with patch("robustbench_pix.cuda_graphs.CALLS_BEFORE_CAPTURE", math.inf):
         yield
 
 

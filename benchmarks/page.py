@@ -19,7 +19,8 @@ from benchmarks import options
 from benchmarks.report import Report, Table
 from robustbench_pix.leaderboard.page.page import page
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.robustness import build_robustness
+from robustbench_pix.results.statistics.aucs import build_aucs
+from robustbench_pix.results.statistics.measured import settings
 from tests.leaderboard.browser import CHROMIUM, Browser
 from tests.leaderboard.test_page_pictures import drawn_pictures
 from tests.tables import ATTACKS, block, measurements, rows
@@ -49,14 +50,14 @@ def main(output: Path, tiny: bool) -> None:
     asked = {"recipes": recipes, "attacks": (*ATTACKS, *FURTHER), "seeds": tuple(seeds)}
     parts = [measurements(block(*of), key=key, **asked) for key, of in enumerate(combinations)]
     measured = pd.concat(parts, ignore_index=True)
-    models = measured.groupby(["task", "images", "recipe", "seed"]).ngroup()
+    models = measured.groupby(["task", "regularization_data", "recipe", "seed"]).ngroup()
     measured["model_id"] = [f"{0x9E3779B97F4A7C15 * (model + 1) % 2**64:016x}" for model in models]
     lines = pd.concat([rows(block(*of), **asked) for of in combinations], ignore_index=True)
-    board = build_leaderboard(measured, lines)
-    robustness = build_robustness(measured, lines)
+    board = build_leaderboard(settings(measured, lines))
+    aucs = build_aucs(settings(measured, lines))
     shown = [drawn_pictures(block(*of), recipes, asked["attacks"]) for of in combinations if of[0] == "digits"]
     began = time.process_time()
-    text = page(board, measured, None, pd.concat(shown), robustness)
+    text = page(board, measured, None, pd.concat(shown), aucs)
     made = time.process_time() - began
     row: dict[str, float] = {"measurements": len(measured), "MB": len(text.encode()) / 1e6, "made s": made}
     if CHROMIUM:

@@ -50,7 +50,7 @@ class Report:
         path.with_suffix(".json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         lines = [f"# {self.script} on {where['device']}", "", self.conditions, ""]
         lines += [f"- {name}: {value}" for name, value in where.items() if value is not None]
-        path.with_suffix(".md").write_text("\n".join([*lines, *map(_markdown, self.tables)]) + "\n", encoding="utf-8")
+        path.with_suffix(".md").write_text("\n".join([*lines, *map(markdown, self.tables)]) + "\n", encoding="utf-8")
 
 
 def shown(value: Value) -> str:
@@ -75,7 +75,8 @@ def _drawn(table: Table) -> Drawn:
     return drawn
 
 
-def _markdown(table: Table) -> str:
+def markdown(table: Table) -> str:
+    """Return a table with its title and its note."""
     names = list(table.rows[0])
     lines = [f"\n## {table.title}\n", "| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     lines += ["| " + " | ".join(map(shown, row.values())) + " |" for row in table.rows]

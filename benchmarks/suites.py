@@ -4,6 +4,7 @@ python benchmarks/suites.py [--suite NAME ...] [--tiny]
 """
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -37,8 +38,17 @@ def main(suites: tuple[str, ...], output: Path, tiny: bool) -> None:
     rows = []
     for suite in chosen:
         with tempfile.TemporaryDirectory() as folder:
+            if tiny:
+                _shortened(Path(folder))
             rows.append(_suite(suite, recipes, Path(folder)))
     Report("suites", "cpu", output, "").add(Table("Suites on digits", NOTE, rows))
+
+
+def _shortened(workspace: Path) -> None:
+    """Let models be trained for one epoch."""
+    task = (ROOT / "models/tasks/digits.toml").read_text(encoding="utf-8")
+    (workspace / "models/tasks").mkdir(parents=True)
+    (workspace / "models/tasks/digits.toml").write_text(re.sub(r"epochs = \d+", "epochs = 1", task), encoding="utf-8")
 
 
 def _suite(suite: str, recipes: tuple[str, ...], workspace: Path) -> dict[str, object]:

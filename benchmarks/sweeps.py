@@ -10,11 +10,11 @@ from benchmarks.timing import Time, now
 from benchmarks.victims import Victim
 from benchmarks.workload import CLASSES
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.memory import Memory
-from robustbench_pix.attacks.noise import DRAWS
+from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.noise.pixel_noise import DRAWS
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.devices import arithmetic
-from robustbench_pix.evaluation.batch import Case
+from robustbench_pix.evaluation.batch import AttackSetting
 from robustbench_pix.evaluation.evaluate import evaluate
 from robustbench_pix.evaluation.judging import judge_batch
 
@@ -36,11 +36,11 @@ class Sweeps:
 
     def __init__(self, victim: Victim, source: Victim) -> None:
         self.victim, self.source = victim, source
-        self.memory = Memory(MEMORY_BYTES)
+        self.memory = TensorCache(MEMORY_BYTES)
 
     def of_the_first_model(self) -> list[Time]:
         """Return the time where draws of noise and signs of gradients have to be made."""
-        self.memory = Memory(MEMORY_BYTES)
+        self.memory = TensorCache(MEMORY_BYTES)
         for draws in DRAWS.values():
             draws.kept.clear()
         return self.of_another_model()
@@ -59,9 +59,9 @@ class Sweeps:
                 attack,
                 victim.images,
                 victim.labels,
-                Case("benchmark", "strict", access, strength, STRENGTHS, EvaluationSpec(), CLASSES),
+                AttackSetting("benchmark", "strict", access, strength, STRENGTHS, EvaluationSpec(), CLASSES),
                 device=victim.device,
-                source_memory=self.memory if access == "transfer" else None,
+                source_cache=self.memory if access == "transfer" else None,
             )
         return [now(victim.device) - begun]
 

@@ -10,8 +10,8 @@ from torch.nn import functional
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.data.base import to_gray
 from robustbench_pix.networks.building import build_network
-from robustbench_pix.regularizers.base import Regularizer, Setting
-from robustbench_pix.regularizers.representational import SimilarityRegularizer
+from robustbench_pix.regularizers.base import Regularizer, RegularizerContext
+from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
 from robustbench_pix.runs.training_job import feature_shapes
 
 CLASSES = 10
@@ -62,7 +62,7 @@ class Work:
 
     def regularizer(self, network: nn.Module, images: Tensor, seed: int) -> Regularizer:
         """Return the paper's regularizer with its thresholded target on images uint8 (N, 1, H, W)."""
-        setting = Setting(images, feature_shapes(network, images, "cpu"), seed)
+        setting = RegularizerContext(images, feature_shapes(network, images, "cpu"), seed)
         return SimilarityRegularizer(setting, target="thresholded", threshold=THRESHOLD, pairs=self.pairs)
 
 

@@ -1,5 +1,12 @@
 """Is that regularizer really robust? Train, attack and rank under the same batches and the same noise."""
 
+import sys
+
+from robustbench_pix.import_path import libraries_first
+
+if sys.argv[:1] == ["-m"]:  # python -m robustbench_pix; the current folder comes first until this is done.
+    libraries_first()
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -7,37 +14,40 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from robustbench_pix.api import evaluate, run
-    from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
+    from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack, MinimalDistanceAttack
     from robustbench_pix.data.base import ImageData
-    from robustbench_pix.errors import UserError
-    from robustbench_pix.regularizers.base import PairStep, Regularizer, Setting
+    from robustbench_pix.errors import RobustBenchPixError, UserError
+    from robustbench_pix.randomness import ImageKey
+    from robustbench_pix.regularizers.base import PairStep, Regularizer, RegularizerContext
     from robustbench_pix.runs.training_job import load_model
 
 _ELSEWHERE = {
     "run": "robustbench_pix.api",
     "evaluate": "robustbench_pix.api",
     "load_model": "robustbench_pix.runs.training_job",
+    "RobustBenchPixError": "robustbench_pix.errors",
     "UserError": "robustbench_pix.errors",
     "Regularizer": "robustbench_pix.regularizers.base",
-    "Setting": "robustbench_pix.regularizers.base",
+    "RegularizerContext": "robustbench_pix.regularizers.base",
     "PairStep": "robustbench_pix.regularizers.base",
     "FixedStrengthAttack": "robustbench_pix.attacks.base",
     "MinimalDistanceAttack": "robustbench_pix.attacks.base",
-    "ImageKey": "robustbench_pix.attacks.base",
-    "Target": "robustbench_pix.attacks.base",
+    "ImageKey": "robustbench_pix.randomness",
+    "AttackContext": "robustbench_pix.attacks.base",
     "ImageData": "robustbench_pix.data.base",
 }
 _REGISTRIES = {"regularizer": "regularizers", "attack": "attacks", "dataset": "datasets", "network": "networks"}
 
 __all__ = [
+    "AttackContext",
     "FixedStrengthAttack",
     "ImageData",
     "ImageKey",
     "MinimalDistanceAttack",
     "PairStep",
     "Regularizer",
-    "Setting",
-    "Target",
+    "RegularizerContext",
+    "RobustBenchPixError",
     "UserError",
     "__version__",
     "attack",
@@ -51,7 +61,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for and nothing else, so that the command line starts without torch."""
+    """Import the one name and nothing else, so that the command line starts without torch."""
+    libraries_first()
     if name in _REGISTRIES:
         registries = import_module("robustbench_pix.catalogue.registries")
         return getattr(registries, _REGISTRIES[name]).register

@@ -1,4 +1,4 @@
-"""Devices and arithmetic: which device, how many workers, and what float32 means."""
+"""Devices, numbers of workers, and floating point precision."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ def resolve_device(name: str | None) -> str:
     """Return ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; without a name CUDA where there is one, else the CPU.
 
     Raises:
-        UserError: the device is unknown or not there.
+        UserError: the device is unknown or absent.
     """
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -35,7 +35,7 @@ def resolve_device(name: str | None) -> str:
 
 
 def worker_devices(device: str, workers: int | None) -> list[str]:
-    """Return the device of each worker: two one-thread processes on a CPU, one a GPU otherwise, unless told."""
+    """Return the device of each worker: by default two single-threaded processes on a CPU, else one a GPU."""
     if device == "cuda":
         count = torch.cuda.device_count()
         return [f"cuda:{index % count}" for index in range(workers or count)]
@@ -45,7 +45,7 @@ def worker_devices(device: str, workers: int | None) -> list[str]:
 
 
 def trainings_together(device: str) -> int:
-    """Return how many models a worker may train side by side: several on a GPU, where one leaves much of it idle."""
+    """Return the number of models that a worker trains concurrently: several on a GPU, which one leaves mostly idle."""
     return 7 if device.startswith("cuda") else 1
 
 

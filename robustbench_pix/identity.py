@@ -7,8 +7,14 @@ from typing import Any
 NUMERICS_VERSION = 3
 """Raised with any change of the engine that alters a number; tests/test_golden_numbers.py notices such a change."""
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 """Raised when something else is recorded of an attack: models stand, attacks are made again."""
+
+CHECK_VERSION = 2
+"""Raised when the check of gradients gathers other evidence."""
+
+NEAREST_VERSION = 1
+"""Raised when the smallest known distances of a model are searched otherwise."""
 
 DIGEST_LENGTH = 16
 

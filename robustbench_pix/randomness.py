@@ -1,13 +1,14 @@
-"""Keyed random streams: a number depends on what it is for, never on what was drawn before it.
+"""Keyed random streams: a number depends on its key alone, never on earlier draws.
 
 A key names a purpose and its coordinates, such as ``("order", seed, epoch)`` or ``("gaussian-noise", attack seed, task,
-image, repetition)``. It never names the recipe, so every recipe is given the same batches and the same noise.
+image, repetition)``. It never names the recipe, so every recipe gets the same batches and the same noise.
 """
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ Key = tuple[str | int, ...]
 
 
 def key_integer(*key: str | int, bits: int = 128) -> int:
-    """Return an integer of so many bits that is a hash of the key."""
+    """Return an integer of ``bits`` bits that is a hash of the key."""
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in key)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[: bits // 8], "little")
 
@@ -30,11 +31,33 @@ def stream(*key: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key_integer(*key)))
 
 
+@dataclass(frozen=True)
+class ImageKey:
+    """The key of one image's random streams under one attack; the recipe is not part of it."""
+
+    task: str
+    index: int
+    repetition: int
+    seed: int
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """Return the random generator of a purpose, such as the kind of noise."""
+        return stream(purpose, *self.parts)
+
+    @property
+    def parts(self) -> Key:
+        """Seed, task, index and repetition, as part of a key."""
+        return self.seed, self.task, self.index, self.repetition
+
+
+ImageKeys = Sequence[ImageKey]
+
+
 @contextmanager
 def global_streams(*key: str | int) -> Iterator[None]:
     """Seed the global generators of Python, numpy and torch from a key, and put all three back afterwards.
 
-    For code that is not ours and draws from global state: attack libraries, the initialization of layers.
+    For external code that draws from global state: attack libraries, the initialization of layers.
     """
     import torch
 
@@ -52,13 +75,13 @@ def global_streams(*key: str | int) -> Iterator[None]:
 
 
 class GlobalState:
-    """The states of the global generators of one of several computations that take turns, at first those of now."""
+    """A snapshot of the Python, numpy and torch generator states, for one of several interleaved computations."""
 
     def __init__(self) -> None:
         self.states = _global_states()
 
     def is_current(self) -> bool:
-        """Return whether nothing was drawn since these were the states."""
+        """Return whether nothing was drawn since the snapshot."""
         now = _global_states()
         (_, words, *places), (_, words_now, *places_now) = self.states[1], now[1]
         same = self.states[0] == now[0] and places == places_now and np.array_equal(words, words_now)
@@ -69,7 +92,7 @@ class GlobalState:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Let the computation go on with its own states, and put the others back afterwards."""
+        """Continue the computation with its own states, and restore the others afterwards."""
         others = _global_states()
         _set_global_states(self.states)
         try:

@@ -27,16 +27,16 @@ def measure(
     """Train one model and return its clean accuracy and its robustness to noise on the validation images."""
     import torch
 
-    from robustbench_pix.attacks.noise import GaussianNoise
+    from robustbench_pix.attacks.noise.pixel_noise import GaussianNoise
     from robustbench_pix.catalogue.specs import EvaluationSpec
     from robustbench_pix.catalogue.workspace import Workspace
     from robustbench_pix.data.base import load_dataset
     from robustbench_pix.data.preparation import regularization_images, split
-    from robustbench_pix.evaluation.batch import Case
+    from robustbench_pix.evaluation.batch import AttackSetting
     from robustbench_pix.evaluation.evaluate import evaluate
     from robustbench_pix.networks.building import build_network
-    from robustbench_pix.regularizers.base import Setting
-    from robustbench_pix.regularizers.representational import SimilarityRegularizer
+    from robustbench_pix.regularizers.base import RegularizerContext
+    from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
     from robustbench_pix.runs.request import parse_combination
     from robustbench_pix.runs.training_job import feature_shapes
     from robustbench_pix.training.loop import TrainingData, train
@@ -57,11 +57,11 @@ def measure(
     if parameters:
         of = (
             data
-            if combination.images == combination.task
-            else load_dataset(combination.images, None, root=Path(root), colour=task.colour)
+            if combination.regularization_data == combination.task
+            else load_dataset(combination.regularization_data, None, root=Path(root), colour=task.colour)
         )
         images = regularization_images(of, count=training.regularization_images, colour=task.colour)
-        setting = Setting(images, feature_shapes(network, images, "cpu"), seed)
+        setting = RegularizerContext(images, feature_shapes(network, images, "cpu"), seed)
         regularizer = SimilarityRegularizer(setting, **{k: v for k, v in resolved.items() if k != "alpha"})
     trained = train(
         network,
@@ -74,7 +74,7 @@ def measure(
     )
     network.load_state_dict(trained.state)
     strengths = tuple(sigma * step / 9 for step in range(10))
-    case = Case(
+    case = AttackSetting(
         task=f"{task.name}-validation",
         protocol="strict",
         access="none",
@@ -87,7 +87,7 @@ def measure(
     outcome = evaluate(network, None, GaussianNoise(), images, labels, case, device="cpu")
     accuracy = outcome.groupby("strength")["correct"].mean().to_numpy()
     area = float(((accuracy[1:] + accuracy[:-1]) / 2).mean())
-    return {**parameters, "seed": seed, "clean": float(accuracy[0]), "robustness": area}
+    return {**parameters, "seed": seed, "clean": float(accuracy[0]), "auc": area}
 
 
 def main() -> None:
@@ -115,11 +115,11 @@ def main() -> None:
     table = []
     for number, point in enumerate([{}, *points]):
         mine = results[number * len(seeds) : (number + 1) * len(seeds)]
-        means = {key: round(sum(result[key] for result in mine) / len(mine), 4) for key in ("clean", "robustness")}
+        means = {key: round(sum(result[key] for result in mine) / len(mine), 4) for key in ("clean", "auc")}
         table.append({**point, **means})
         print(json.dumps(table[-1]), flush=True)
     kept = [row for row in table[1:] if row["clean"] >= chosen.keep * table[0]["clean"]]
-    best = max(kept, key=lambda row: row["robustness"]) if kept else None
+    best = max(kept, key=lambda row: row["auc"]) if kept else None
     print("chosen:", json.dumps(best))
 
 

@@ -1,6 +1,9 @@
-"""What every test needs: one thread, so that workers side by side do not slow each other down."""
+"""What every test needs: one thread, so that workers side by side do not slow each other down, and its own modules."""
 
 import os
+import sys
+
+import pytest
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
@@ -8,3 +11,19 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+
+_path, _elsewhere = list(sys.path), set[str]()
+"""Where modules are looked for before any test, and names of those that lie in no test's folder."""
+
+
+@pytest.fixture(autouse=True)
+def _modules_are_forgotten(monkeypatch, tmp_path_factory):
+    """Forget what a test imports from its folder: the next one may have another ``net``."""
+    monkeypatch.setattr(sys, "path", list(_path))
+    yield
+    folder = str(tmp_path_factory.getbasetemp()) + os.sep
+    for name in set(sys.modules) - _elsewhere:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+        else:
+            _elsewhere.add(name)

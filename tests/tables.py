@@ -3,11 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, RECIPE_COSTS
-from robustbench_pix.results.frames import KEY, typed
-from robustbench_pix.results.merging import asked_rows
+from robustbench_pix.results.board import Board
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, REQUESTED, SAMPLING
+from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX, RECIPE_COSTS
+from robustbench_pix.results.frames import KEY, SETTING, typed
+from robustbench_pix.results.provenance import empty
+from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.robustness import build_robustness
+from robustbench_pix.results.statistics.aucs import build_aucs
+from robustbench_pix.results.statistics.measured import settings
 
 ATTACKS = ("gaussian", "uniform", "salt-and-pepper", "transfer-fgsm", "boundary")
 RECIPES = ("unregularized", "pixel", "thresholded", "decorrelated", "shuffled", "statistics", "neural")
@@ -16,8 +20,14 @@ DISTANCE_ONLY = "boundary-50-steps"
 REASON = "no file of responses or similarities is named in models/neural.toml"
 
 
-def block(task="digits", images="digits", **changed):
-    fields = {"suite": "blackbox", "suite_version": 1, "protocol": "strict", "task": task, "images": images}
+def block(task="digits", regularization_data="digits", **changed):
+    fields = {
+        "suite": "blackbox",
+        "suite_version": 1,
+        "protocol": "strict",
+        "task": task,
+        "regularization_data": regularization_data,
+    }
     fields |= {"size": "full", "colour": "gray", "network": "small", "precision": "float32"}
     return fields | changed
 
@@ -61,7 +71,9 @@ def _curve(attack, seed, random, n, help_):
         "n": n,
         "repetitions": 1,
         "failed": 0,
+        "range_from": 0.0,
         "flags": "",
+        "chance": 0.1,
     }
     if attack == DISTANCE_ONLY:
         return [row | {"median_squared_l2_per_pixel": 2e-3 * (1 + help_) * random.uniform(0.9, 1.1)}]
@@ -86,7 +98,36 @@ def tables(**options):
     """Return measurements and their leaderboard."""
     measured = measurements(**options)
     asked = rows(**{name: value for name, value in options.items() if name in ("of", "recipes", "attacks", "seeds")})
-    return measured, build_leaderboard(measured, asked)
+    return measured, build_leaderboard(settings(measured, asked))
+
+
+def asked_of(board, measured):
+    """Return the requested rows that a complete leaderboard answers."""
+    columns = [name for name in board.columns if name.startswith((AUC_PREFIX, DISTANCE_PREFIX))]
+    order = [name.removeprefix(AUC_PREFIX).removeprefix(DISTANCE_PREFIX) for name in columns]
+    by_setting = {key: set(part["attack"]) for key, part in measured.groupby(SETTING)}
+    by_row = {key: sorted(part["seed"].unique()) for key, part in measured.groupby(KEY)}
+    attacks = [by_setting.get(key, set(order)) for key in board[SETTING].itertuples(index=False, name=None)]
+    seeds = [by_row.get(key, ()) for key in board[KEY].itertuples(index=False, name=None)]
+    stopped = board["status"] == "not run"
+    return typed(
+        board[[*KEY, "controls"]].assign(
+            attacks=[",".join(name for name in order if name in here) for here in attacks],
+            seed_list=[",".join(map(str, numbers)) for numbers in seeds],
+            status=board["status"].where(stopped, ""),
+            note=board["note"].where(stopped, ""),
+        ),
+        REQUESTED,
+    )
+
+
+def as_board(measured, leaderboard, sampling=None, provenance=None, **others):
+    """Return the board of these tables; others are costs, queries and pictures."""
+    loaders = {name: (lambda table=table: table) for name, table in others.items()}
+    asked = asked_of(leaderboard, measured)
+    origins = empty if provenance is None else lambda: provenance
+    measured = as_published(measured, MEASUREMENTS)
+    return Board(measured, asked, typed(pd.DataFrame() if sampling is None else sampling, SAMPLING), loaders, origins)
 
 
 def beside(measured, board):
@@ -94,4 +135,4 @@ def beside(measured, board):
     spent = board.loc[board["seeds"].notna(), KEY]
     lengths = spent["recipe"].str.len()
     spent = spent.assign(training_seconds=lengths * 1.0, attack_seconds=lengths * 100.0, seconds=lengths * 101.0)
-    return build_robustness(measured, asked_rows(board, measured)), typed(spent, RECIPE_COSTS)
+    return build_aucs(settings(measured, asked_of(board, measured))), typed(spent, RECIPE_COSTS)

@@ -1,10 +1,13 @@
 """What the README shows is what happens."""
 
+import csv
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from robustbench_pix.cli import main
 
@@ -24,6 +27,10 @@ def test_a_regularizer_of_your_own_in_an_empty_folder(tmp_path):
     for name, text in (("models/ours.py", code), ("models/ours.toml", recipe)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
+    task = (ROOT / "models/tasks/digits.toml").read_text()
+    assert "epochs = " in task
+    (tmp_path / "models/tasks").mkdir()
+    (tmp_path / "models/tasks/digits.toml").write_text(re.sub(r"epochs = \d+", "epochs = 2", task))
     arguments = command.split()[1:]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.run(
@@ -44,3 +51,38 @@ def test_every_command_is_in_the_readme():
 def test_every_file_that_the_readme_links_to_is_there():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def published(table: str) -> list[dict[str, str]]:
+    with (ROOT / "leaderboard" / table).open(newline="") as file:
+        return [row for row in csv.DictReader(file) if (row["task"], row["suite"]) == ("digits", "blackbox")]
+
+
+def test_the_findings_are_those_of_the_published_files():
+    comparisons = {row["recipe"]: row for row in published("comparisons.csv") if row["role"] == "baseline"}
+    section = README.partition("## Recipes and findings")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if "| `" in line]
+    stated = {name.strip("`"): numbers for name, _, *numbers in rows if any(numbers) and "not run" not in numbers}
+    assert set(stated) == set(comparisons)
+    for recipe, (gain, p_value, detectable, verdict) in stated.items():
+        row = comparisons[recipe]
+        found = [float(number) for number in re.findall(r"[-+]?\d\.\d+", gain)]
+        assert found == [round(float(row[name]), 3) for name in ("difference", "low", "high")], recipe
+        assert float(p_value) == pytest.approx(float(row["p_adjusted"]), abs=0.0005 if len(p_value) < 6 else 0.00005)
+        assert float(detectable) == round(float(row["detectable"]), 3)
+        assert verdict == row["verdict"]
+
+
+def test_the_output_that_the_readme_shows_has_the_published_numbers():
+    shown = block("Better than unregularized")
+    rows = {row["recipe"]: row for row in published("leaderboard.csv")}
+    found = [name for name in rows if re.search(rf"^[\d-]+ +{name} ", shown, re.MULTILINE)]
+    assert len(found) > 1
+    for name in found:
+        line = re.search(rf"^[\d-]+ +{name} .*$", shown, re.MULTILINE)[0]
+        numbers = [abs(float(number)) for number in re.findall(r"[.]\d{3}\b", line)]
+        assert numbers[:3] == [round(abs(float(rows[name][key])), 3) for key in ("clean_accuracy", "mean_auc", "gain")]
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) < 155

@@ -8,7 +8,7 @@ dataset = "digits"
 network = "small"
 
 [network_parameters]
-width = 2
+width = 8
 
 [training]
 epochs = 2
@@ -19,6 +19,9 @@ regularization_images = 40
 decay_every = 1
 restart_every = 2
 """
+
+LEARNT = TASK.replace("epochs = 2", "epochs = 6").replace("train_images = 192", "train_images = 800")
+"""A task after which a model is right about most images, so that attacks take something away."""
 
 THRESHOLDED = """\
 summary = "The thresholded target, gentle enough for a tiny network"

@@ -1,1 +1,1 @@
-"""Ways to perturb images: our own, and any of foolbox and the Adversarial Robustness Toolbox, behind one contract."""
+"""Attacks: their contract, one room for each kind, and the adapters of attack libraries."""

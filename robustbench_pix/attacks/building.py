@@ -1,4 +1,4 @@
-"""Turn a catalogue entry into an attack: ours or a user's through the registry, others through their engine."""
+"""From a catalogue entry to an attack: own and user attacks by the registry, others by the adapter of their library."""
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -7,34 +7,37 @@ from typing import Any
 
 from torch import Tensor
 
-from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
-from robustbench_pix.attacks.engine_classes import CLASSES
-from robustbench_pix.attacks.engines import engine_of, fits
-from robustbench_pix.attacks.signatures import check_signature
+from robustbench_pix.attacks.base import Attack, AttackContext, FixedStrengthAttack, MinimalDistanceAttack
+from robustbench_pix.attacks.libraries.classes import CLASSES
+from robustbench_pix.attacks.libraries.known_issues import engine_of
+from robustbench_pix.attacks.libraries.signatures import check_signature
+from robustbench_pix.attacks.requirements import fits
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.errors import UserError
+from robustbench_pix.foreign import foreign_code
+from robustbench_pix.randomness import ImageKeys
 
 
 class FunctionAttack(FixedStrengthAttack):
-    """A plain function ``(target, images, labels, strengths, keys) -> iterable of images`` as an attack."""
+    """A plain function ``(context, images, labels, strengths, keys) -> iterable of images`` as an attack."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
     def perturb(
-        self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
+        self, context: AttackContext, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: ImageKeys
     ) -> Iterator[Tensor]:
-        """Yield what the function gives for each strength."""
-        yield from self.function(target, images, labels, strengths, keys)
+        """Yield the function's images at each strength."""
+        yield from self.function(context, images, labels, strengths, keys)
 
 
 def build_attack(spec: AttackSpec) -> Attack:
     """Return the attack that a catalogue entry names.
 
     Raises:
-        UserError: it does not exist, is known to be unusable, refuses its parameters, needs another access or strength,
-            or is neither class nor function.
+        UserError: the attack does not exist, is known to be unusable, refuses its parameters, needs another access or
+            strength, or is neither a class nor a function.
     """
     engine = engine_of(spec.attack)
     if engine is None:
@@ -46,16 +49,16 @@ def build_attack(spec: AttackSpec) -> Attack:
 
 
 def _of_library(engine: str, spec: AttackSpec) -> Attack:
-    from robustbench_pix.attacks.engine_signatures import engine_class
+    from robustbench_pix.attacks.libraries.signatures import engine_class
 
     wanted = engine_class(spec.attack)
     fits(spec.attack, CLASSES[spec.attack], spec.access, spec.strength)
     check_signature(spec.attack, inspect.signature(wanted), spec.parameters)
     if engine == "foolbox":
-        from robustbench_pix.attacks.foolbox_ import build_foolbox_attack
+        from robustbench_pix.attacks.libraries.foolbox_adapter import build_foolbox_attack
 
         return build_foolbox_attack(wanted, spec)
-    from robustbench_pix.attacks.art_ import build_art_attack
+    from robustbench_pix.attacks.libraries.art_adapter import build_art_attack
 
     return build_art_attack(wanted, spec)
 
@@ -64,7 +67,8 @@ def _registered(spec: AttackSpec) -> Attack:
     target = attacks.load(spec.attack, spec.folder)
     try:
         if inspect.isclass(target):
-            built = target(**spec.parameters)
+            with foreign_code():
+                built = target(**spec.parameters)
             if isinstance(built, (FixedStrengthAttack, MinimalDistanceAttack)):
                 if built.needs is not None:
                     fits(f"{spec.path}: {spec.attack}", built.needs, spec.access, spec.strength)
@@ -72,6 +76,8 @@ def _registered(spec: AttackSpec) -> Attack:
         elif callable(target):
             inspect.signature(target).bind(*range(5), **spec.parameters)
             return FunctionAttack(partial(target, **spec.parameters))
-    except (TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(f"{spec.path}: {spec.attack} refused its parameters: {error}.") from error
     raise UserError(f"{spec.path}: {spec.attack} is neither an attack class nor a function.")

@@ -1,11 +1,24 @@
-"""The parameters of a regularizer: ours field by field, anybody else's as far as every regularizer has them."""
+"""The parameters of a regularizer: of ``similarity`` field by field, of others alpha alone."""
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from robustbench_pix.catalogue.findings import FindingsError, json_values, nested
+from robustbench_pix.errors import short
+
+
+class Penalty(NamedTuple):
+    """What a recipe adds to the loss of a task: ``alpha`` times the penalty of a regularizer with these parameters."""
+
+    alpha: float
+    parameters: dict[str, Any]
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The parameters with alpha among them, as a recipe's file states them."""
+        return {"alpha": self.alpha, **self.parameters}
 
 
 class SimilarityParameters(BaseModel):
@@ -16,7 +29,6 @@ class SimilarityParameters(BaseModel):
     target: Literal[
         "pixel", "thresholded", "low", "high", "positive", "negative", "double", "neural", "zero", "none"
     ] = "thresholded"
-    alpha: float = Field(default=10.0, ge=0)
     threshold: float = Field(default=0.8, gt=0, lt=1)
     second_threshold: float | None = Field(default=None, gt=0, lt=1)
     shuffled: bool = False
@@ -40,23 +52,31 @@ class SimilarityParameters(BaseModel):
         return self
 
 
-def check_parameters(regularizer: str | None, parameters: dict[str, Any], place: str = "parameters") -> dict[str, Any]:
-    """Return parameters, with the defaults filled in where the regularizer is ours.
+class _StatedSimilarity(SimilarityParameters):
+    """The parameters of ``similarity`` with alpha among them."""
+
+    alpha: float = Field(default=10.0, ge=0)
+
+
+def check_parameters(regularizer: str | None, stated: dict[str, Any], place: str = "parameters") -> Penalty | None:
+    """Return the penalty that parameters state, with the defaults filled in where the regularizer is ours.
 
     Raises:
         FindingsError: there is no regularizer that could take them, alpha is negative or not a number, or a parameter
             of ours is unknown or out of range.
     """
-    if regularizer == "similarity":
-        return nested(SimilarityParameters, parameters, place).model_dump()
     if regularizer is None:
-        if parameters:
+        if stated:
             raise FindingsError(f'{place}: there is no regularizer to take them; name one with regularizer = "..."')
-        return {}
-    alpha = parameters.get("alpha", 1.0)
+        return None
+    if regularizer == "similarity":
+        fields = nested(_StatedSimilarity, stated, place).model_dump()
+        return Penalty(fields.pop("alpha"), fields)
+    alpha = stated.get("alpha", 1.0)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha < math.inf:
-        raise FindingsError(f"{place}.alpha: must be a number of at least 0 (got {alpha!r})")
+        raise FindingsError(f"{place}.alpha: must be a number of at least 0 (got {short(alpha)})")
     try:
-        return {**json_values(parameters), "alpha": float(alpha)}
+        fields = json_values(stated)
     except ValueError as error:
         raise FindingsError(f"{place}: {error}") from error
+    return Penalty(float(alpha), {name: value for name, value in fields.items() if name != "alpha"})

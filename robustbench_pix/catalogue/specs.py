@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -17,14 +17,33 @@ from pydantic import (
 )
 
 from robustbench_pix.catalogue.findings import json_values, nested, together
-from robustbench_pix.catalogue.regularizer_parameters import check_parameters
-from robustbench_pix.catalogue.strengths import Strengths
+from robustbench_pix.catalogue.regularizer_parameters import Penalty, check_parameters
+from robustbench_pix.catalogue.strengths import StatedStrengths, Strengths, check_radii
+from robustbench_pix.errors import short
 
 Access = Literal["none", "transfer", "decisions", "scores", "gradients"]
 Colour = Literal["gray", "rgb"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Protocol = Literal["strict", "paper"]
 Parameters = Annotated[dict[str, Any], AfterValidator(json_values)]
+
+NO_ACCESS: Access = "none"
+"""The access of noise and other changes that no adversary chooses."""
+
+THREATS = dict(
+    zip(get_args(Access), ("no access", "transfer", "decision-based", "score-based", "white box"), strict=True)
+)
+"""Access -> the field's name of the threat model."""
+
+
+def _shown(text: str) -> str:
+    if not text.replace("\n", " ").replace("\t", " ").isprintable():
+        raise ValueError(f"must be made of printable characters (got {short(text)})")
+    return text
+
+
+Shown = Annotated[str, AfterValidator(_shown)]
+"""Text for a terminal and for tables."""
 
 
 class Spec(BaseModel):
@@ -38,8 +57,8 @@ class CatalogueSpec(Spec):
 
     name: str
     path: Path
-    summary: str
-    reference: str = ""
+    summary: Shown
+    reference: Shown = ""
 
     @property
     def folder(self) -> Path:
@@ -87,11 +106,10 @@ class RecipeSpec(CatalogueSpec):
             )
         return tuned
 
-    def resolved_parameters(self, task: str, images: str) -> dict[str, Any]:
-        """Return the parameters for one combination: the general ones, then what was tuned for it."""
+    def penalty(self, task: str, images: str) -> Penalty | None:
+        """Return what is added on one combination: the general parameters, then those tuned for it."""
         overrides = [t.parameters for t in self.tuned if (t.task, t.images) == (task, images)]
-        merged = {**self.parameters, **(overrides[-1] if overrides else {})}
-        return check_parameters(self.regularizer, merged)
+        return check_parameters(self.regularizer, {**self.parameters, **(overrides[-1] if overrides else {})})
 
 
 class TrainingSpec(Spec):
@@ -204,7 +222,7 @@ class AttackSpec(CatalogueSpec):
     access: Access
     sources: tuple[SourceSpec, ...] = ()
     strength: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    strengths: dict[str, Strengths] = {}
+    strengths: dict[str, StatedStrengths] = {}
     parameters: Parameters = {}
     evaluation: EvaluationSpec = EvaluationSpec()
     sizes: dict[str, dict[str, Any]] = {}
@@ -218,6 +236,13 @@ class AttackSpec(CatalogueSpec):
             raise ValueError("names a model twice")
         return sources
 
+    @field_validator("strengths")
+    @classmethod
+    def _radii(cls, strengths: dict[str, Strengths], info: ValidationInfo) -> dict[str, Strengths]:
+        kind = info.data.get("strength", "")
+        together(partial(check_radii, stated, kind, f"strengths.{task}") for task, stated in strengths.items())
+        return strengths
+
     @field_validator("sizes")
     @classmethod
     def _sizes(cls, sizes: dict[str, dict[str, Any]], info: ValidationInfo) -> dict[str, dict[str, Any]]:
@@ -230,7 +255,7 @@ class AttackSpec(CatalogueSpec):
     @model_validator(mode="after")
     def _budget(self) -> "AttackSpec":
         if self.evaluation.budget and self.access in ("none", "transfer"):
-            raise ValueError(f'evaluation.budget is of queries, and access = "{self.access}" asks the model nothing')
+            raise ValueError(f'evaluation.budget is of queries, and access = "{self.access}" makes no queries')
         return self
 
     def at_size(self, size: str) -> "AttackSpec":
@@ -240,13 +265,20 @@ class AttackSpec(CatalogueSpec):
 
     def strengths_for(self, task: str) -> tuple[float, ...]:
         """Return the strengths for a task, the default ones, or an empty tuple where only a distance is reported."""
-        return self.strengths.get(task, self.strengths.get("default", ()))
+        return self._stated(task).values
+
+    def range_from(self, task: str) -> float:
+        """Return the strength from which the area under the accuracy counts on a task."""
+        return self._stated(task).range_from
+
+    def _stated(self, task: str) -> Strengths:
+        return self.strengths.get(task, self.strengths.get("default", Strengths(())))
 
 
 class SuiteSpec(CatalogueSpec):
     """A versioned list of attacks under one protocol.
 
-    ``check_gradients``: whether each model is also checked for masked gradients, unless a run says otherwise.
+    ``check_gradients``: whether each model is checked for gradient masking, unless a run says otherwise.
     """
 
     version: PositiveInt

@@ -1,5 +1,6 @@
 """A workspace: a folder with models/, attacks/, runs/ and leaderboard/; its own files win over shipped ones."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,24 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from robustbench_pix.catalogue.findings import describe
+from robustbench_pix.catalogue.names import check_name
 from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, RecipeSpec, SuiteSpec, TaskSpec, Tuned
-from robustbench_pix.errors import UserError, unknown
+from robustbench_pix.errors import MOST_CHARACTERS, UserError, short, shortened, unknown
 
 PACKAGE = Path(__file__).parent.parent
 SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent
 
 FOLDERS = {"recipe": "models", "task": "models/tasks", "attack": "attacks", "suite": "attacks/suites"}
 """What a catalogue file states -> the folder of such files, in a workspace as in the package."""
+
+LARGEST_BYTES = 2**16
+DEEPEST = 20
+MOST_DOTS = 200
+"""Of a dotted key; the time that tomllib takes grows with their square."""
+
+SEPARATORS = re.compile(r"[,=\[\]{}#\n]")
+LARGEST_INTEGER = 2**63 - 1
+"""TOML's integers have 64 bits."""
 
 AnySpec = TypeVar("AnySpec", bound=CatalogueSpec)
 
@@ -74,14 +85,16 @@ class Workspace:
         return sorted({file.stem for file in files if file.is_file() and not file.name.startswith(".")})
 
     def _read(self, spec: type[AnySpec], what: str, name: str) -> AnySpec:
-        for place in (self.root, SHIPPED):
+        known = name in self.names(FOLDERS[what])
+        for place in (self.root, SHIPPED) if known else ():
             path = place / FOLDERS[what] / f"{name}.toml"
             if path.is_file():
+                check_name(what, name, where=str(path.parent))
                 return _validated(spec, {**_toml(path), "name": name, "path": path})
         raise self._unknown(what, name)
 
     def _unknown(self, what: str, name: str) -> UserError:
-        command = {"recipe": "rbp models", "task": "rbp tasks", "attack": "rbp attacks", "suite": "rbp suites"}[what]
+        command = {"recipe": "rbp recipes", "task": "rbp tasks", "attack": "rbp attacks", "suite": "rbp suites"}[what]
         return unknown(what, name, self.names(FOLDERS[what]), list_with=command)
 
 
@@ -90,15 +103,10 @@ def _fields(override: Tuned) -> dict[str, Any]:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    given = [field for field in ("name", "path") if field in fields]
-    if given:
-        raise UserError(f"{path}: {given[0]}: there is no such field; the name of the file is the name.")
+    fields = read_toml(path)
+    stated = [field for field in ("name", "path") if field in fields]
+    if stated:
+        raise UserError(f"{path}: {stated[0]}: there is no such field; the name of the file is the name.")
     return fields
 
 
@@ -108,3 +116,44 @@ def _validated(spec: type[AnySpec], fields: dict[str, Any]) -> AnySpec:
         return spec(**fields)
     except ValidationError as error:
         raise UserError(f"{fields['path']}: {describe(error, spec)}.") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the fields of a TOML file.
+
+    Raises:
+        UserError: it cannot be read, is not TOML, or is larger, deeper or of larger integers than any file needs.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise UserError(f"{path} is larger than {LARGEST_BYTES // 1024} KiB, which no catalogue file needs to be.")
+        text = content.decode("utf-8-sig")
+        if any(part.count(".") > MOST_DOTS for part in SEPARATORS.split(text.replace(" ", "").replace("\t", ""))):
+            raise RecursionError
+        fields = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply; at most {DEEPEST} levels are read.") from None
+    except ValueError as error:  # Of TOML, of UTF-8, or an integer of more digits than Python reads.
+        raise UserError(f"{path} is not valid TOML: {shortened(str(error), 2 * MOST_CHARACTERS)}.") from error
+    _check_size(fields, path)
+    return fields
+
+
+def _check_size(fields: dict[str, Any], path: Path) -> None:
+    waiting: list[tuple[Any, str, int]] = [(fields, "", 0)]
+    while waiting:
+        value, place, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise UserError(f"{path} is nested too deeply; at most {DEEPEST} levels are read.")
+        if isinstance(value, dict):
+            waiting += [(inner, place or key, depth + 1) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(inner, place, depth + 1) for inner in value]
+        elif isinstance(value, int) and not -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER:
+            raise UserError(
+                f"{path}: {shortened(place, MOST_CHARACTERS)}: integers have at most 64 bits (got {short(value)})."
+            )

@@ -1,4 +1,4 @@
-"""``rbp leaderboard`` and ``rbp publish``."""
+"""``rbp leaderboard``, ``rbp queries`` and ``rbp publish``."""
 
 import rich_click as click
 
@@ -9,7 +9,7 @@ from robustbench_pix.cli.options import format_option, workspace_option
 @click.command()
 @click.option("--suite", metavar="NAME", help="Only this suite.")
 @click.option(
-    "--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination, in detail. Repeatable."
+    "--on", "combinations", metavar="TASK:DATA", multiple=True, help="Only this combination, in detail. Repeatable."
 )
 @click.option("--published", is_flag=True, help="Show what is published, even where there are runs.")
 @click.option("--measurements", is_flag=True, help="The rows behind the table: one a model, attack and strength.")
@@ -33,35 +33,74 @@ def leaderboard(
     $ rbp leaderboard --on digits
     $ rbp leaderboard --on digits --format csv
     """
-    from robustbench_pix.cli.tables import boards_of, select, show_board, show_measurements
+    from robustbench_pix.cli.tables import board_at, selected, show_board, show_measurements
 
-    found = boards_of(workspace, published=published)
-    chosen, rows = select(found, suite, combinations)
-    click.echo(f"{found.origin}\n" if style == "table" else found.origin, err=style != "table")
+    board = selected(board_at(workspace, published=published), suite, combinations)
+    click.echo(f"{board.origin}\n" if style == "table" else board.origin, err=style != "table")
     if measurements:
-        show_measurements(rows, style)
+        show_measurements(board.measurements, style)
     else:
-        show_board(chosen, rows, found.beside, style, over_combinations=found.across, detailed=bool(combinations))
+        show_board(board, style, detailed=bool(combinations))
 
 
 @click.command()
 @click.option("--examples", is_flag=True, help="Also write examples.parquet: what became of every image.")
+@click.option(
+    "--replace", metavar="NAME", multiple=True,
+    help="A recipe or external model that may take the place of another one of its name. Repeatable.",
+)  # fmt: skip
 @workspace_option
-def publish(examples: bool, workspace: Workspace) -> None:
-    """Write the tables of the workspace's runs into leaderboard/, beside what is published there already.
+def publish(examples: bool, replace: tuple[str, ...], workspace: Workspace) -> None:
+    """Write the tables of the workspace's runs into leaderboard/, and keep the other rows that are published there.
 
-    Rows of the same recipe, task and suite are replaced, others stay; so do rows of others that have more seeds or
-    attacks. Rows that were measured by other means than those they would stand beside are refused.
+    A row replaces the published row of the same recipe, task and suite, unless others published that one with more
+    seeds or attacks. A row of another protocol than its setting is refused, and so is another recipe or model of a
+    published name.
 
     \b
     Examples:
     $ rbp publish
     $ rbp publish --examples
     """
-    from robustbench_pix.cli.tables import publish_runs
+    from robustbench_pix.leaderboard.publishing import publish_runs
 
-    files, kept = publish_runs(workspace, examples=examples)
+    files, kept = publish_runs(workspace, examples=examples, replace=replace)
     for path in files:
         click.echo(f"wrote {path}")
     for row in kept:
         click.echo(row, err=True)
+
+
+@click.command()
+@click.option("--suite", metavar="NAME", help="Only this suite.")
+@click.option("--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination. Repeatable.")
+@workspace_option
+@format_option
+def queries(suite: str | None, combinations: tuple[str, ...], workspace: Workspace, style: str) -> None:
+    """Show success and distance against queries, of the workspace's decision and score attacks.
+
+    A table shows one strength of each attack; csv and json hold them all, and the points of the curves.
+
+    \b
+    Examples:
+    $ rbp queries
+    $ rbp queries --suite decision --format csv
+    """
+    from robustbench_pix.cli.tables import show_queries
+    from robustbench_pix.errors import UserError
+    from robustbench_pix.results.board import combinations_of
+    from robustbench_pix.results.queries import query_table
+    from robustbench_pix.runs.plan_store import saved_rows
+    from robustbench_pix.runs.request import parse_combination
+    from robustbench_pix.runs.store import Store
+
+    store = Store(workspace.runs)
+    table = query_table(saved_rows(store), store)
+    table = table if suite is None else table[table["suite"] == suite]
+    if combinations:
+        table = table[combinations_of(table).isin([str(parse_combination(text)) for text in combinations])]
+    if table.empty:
+        raise UserError(
+            f"No decision or score attack was run in {workspace.runs} for that; begin with rbp run --suite decision."
+        )
+    show_queries(table, style)

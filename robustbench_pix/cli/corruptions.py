@@ -14,7 +14,7 @@ GROUPS = ("task", "attack", "centroid", "group")
 
 
 @click.command()
-@click.option("--on", "combinations", metavar="TASK:IMAGES", multiple=True, help="Only this combination. Repeatable.")
+@click.option("--on", "combinations", metavar="TASK:DATA", multiple=True, help="Only this combination. Repeatable.")
 @click.option("--groups", "only_groups", is_flag=True, help="Only which corruption belongs to which group, and why.")
 @data_root_option
 @workspace_option
@@ -35,21 +35,21 @@ def corruptions(
     $ rbp corruptions
     $ rbp corruptions --groups --format csv
     """
-    from robustbench_pix.cli.tables import boards_of, select
+    from robustbench_pix.cli.tables import board_at, selected
     from robustbench_pix.data.base import default_root
-    from robustbench_pix.leaderboard.terminal.pair_text import title
+    from robustbench_pix.leaderboard.terminal.comparison_text import title
     from robustbench_pix.results.corruptions import accuracy_rows, cut_offs, group_rows, groupings, of_corruptions
 
-    found = boards_of(workspace, published=False)
-    measurements, named = of_corruptions(select(found, None, combinations)[1], workspace)
+    board = selected(board_at(workspace, published=False), None, combinations)
+    measurements, named = of_corruptions(board.measurements, workspace)
     groups = groupings(measurements, named, workspace, data_root or default_root())
     table = style == "table"
-    click.echo(f"{found.origin}\n" if table else found.origin, err=not table)
+    click.echo(f"{board.origin}\n" if table else board.origin, err=not table)
     if not only_groups:
         rows = accuracy_rows(measurements, groups)
-        for block, of_block in groupby(sorted(rows, key=title), key=title) if table else []:
-            click.echo(f"{block}\n")
-            write_rows(_only(list(of_block), ACCURACIES), style)
+        for setting, of_setting in groupby(sorted(rows, key=title), key=title) if table else []:
+            click.echo(f"{setting}\n")
+            write_rows(_only(list(of_setting), ACCURACIES), style)
             click.echo()
         if not table:
             write_rows(rows, style)

@@ -1,14 +1,14 @@
-"""``rbp models``, ``attacks``, ``suites`` and ``tasks``: what the catalogue holds. Runs no code of an entry."""
+"""``rbp recipes``, ``attacks``, ``suites`` and ``tasks``: what the catalogue holds. Runs no code of an entry."""
 
 from shutil import get_terminal_size
 from typing import Any
 
 import rich_click as click
 
-from robustbench_pix.attacks.engines import KNOWN_DEFECTS, engine_of
-from robustbench_pix.catalogue.specs import CatalogueSpec
+from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, engine_of
+from robustbench_pix.catalogue.specs import THREATS, CatalogueSpec, SuiteSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
-from robustbench_pix.cli.options import format_option, workspace_option
+from robustbench_pix.cli.options import listing_options
 from robustbench_pix.cli.output import write_rows
 
 ENGINE_FITS = 80
@@ -16,13 +16,13 @@ ENGINE_FITS = 80
 
 
 @click.command()
-@workspace_option
-@format_option
-def models(workspace: Workspace, style: str) -> None:
-    """List the recipes: what each adds to training.
+@listing_options
+def recipes(workspace: Workspace, style: str) -> None:
+    """List the recipes: the regularizer that each adds to training. rbp models is an alias.
 
     \b
-    Example:
+    Examples:
+    $ rbp recipes
     $ rbp models --format markdown
     """
     rows = []
@@ -46,25 +46,24 @@ def models(workspace: Workspace, style: str) -> None:
     "--engine",
     metavar="ENGINE",
     type=click.Choice(["foolbox", "art", "own"]),
-    help="List what an entry can name instead: the classes of foolbox or art, or our own.",
+    help="List what an attack file can name instead: the classes of foolbox or art, or this package's own attacks.",
 )
-@workspace_option
-@format_option
+@listing_options
 def attacks(engine: str | None, workspace: Workspace, style: str) -> None:
-    """List the attacks: what each may see, and what is known against its engine.
+    """List the attacks: their access, the unit of their strengths, and known issues.
 
     \b
-    Example:
+    Examples:
     $ rbp attacks --format json
     $ rbp attacks --engine foolbox
     """
     if engine == "own":
-        from robustbench_pix.attacks.own_attacks import nameable_of_ours
+        from robustbench_pix.attacks.libraries.signatures import nameable_of_ours
 
         write_rows(nameable_of_ours(), style)
         return
     if engine:
-        from robustbench_pix.attacks.engine_signatures import nameable
+        from robustbench_pix.attacks.libraries.signatures import nameable
 
         named = nameable(engine)
         write_rows([_in_short(row) for row in named] if style == "table" else named, style)
@@ -89,10 +88,9 @@ def attacks(engine: str | None, workspace: Workspace, style: str) -> None:
 
 
 @click.command()
-@workspace_option
-@format_option
+@listing_options
 def suites(workspace: Workspace, style: str) -> None:
-    """List the suites: versioned lists of attacks under one protocol.
+    """List the suites: versioned lists of attacks under one protocol, and the threat models that a mean AUC averages.
 
     \b
     Example:
@@ -106,6 +104,7 @@ def suites(workspace: Workspace, style: str) -> None:
                 "suite": name,
                 "version": spec.version,
                 "protocol": spec.protocol,
+                "groups": _groups(spec, workspace),
                 "from": _place(spec),
                 "attacks": list(spec.attacks),
                 "summary": spec.summary,
@@ -115,10 +114,9 @@ def suites(workspace: Workspace, style: str) -> None:
 
 
 @click.command()
-@workspace_option
-@format_option
+@listing_options
 def tasks(workspace: Workspace, style: str) -> None:
-    """List the tasks: data sets with their training protocols. A combination is TASK:IMAGES.
+    """List the tasks: data sets with their training protocols and sizes.
 
     \b
     Example:
@@ -139,6 +137,12 @@ def tasks(workspace: Workspace, style: str) -> None:
             }
         )
     write_rows(rows, style, narrow=("task", "network", "sizes", "summary"))
+
+
+def _groups(suite: SuiteSpec, workspace: Workspace) -> list[str]:
+    """Return the threat groups of a suite, in the order of its attacks; an attack that is nowhere has none."""
+    accesses = (workspace.attack(name).access for name in suite.attacks if name in workspace.names("attacks"))
+    return list(dict.fromkeys(THREATS[access] for access in accesses))
 
 
 def _in_short(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,13 @@
-"""Write rows to standard output as a table, CSV, JSON or Markdown."""
+"""Standard output: rows as a table, CSV, JSON or Markdown, on streams that are closed or lack our glyphs, too."""
 
+import codecs
 import csv
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import TextIOWrapper
 from itertools import groupby
 from typing import Any
 
@@ -25,7 +29,7 @@ def write_rows(rows: Rows, style: str, *, narrow: Sequence[str] = ()) -> None:
     ``narrow`` names the columns that a table of less than ``WIDE`` characters is left with; only tables leave any out.
     """
     if style == "json":
-        print(json.dumps([dict(row) for row in rows], indent=2, default=str, ensure_ascii=False))
+        print(json.dumps([dict(row) for row in rows], indent=2, default=str, ensure_ascii=not _is_utf8()))
         return
     if not rows:
         return
@@ -101,8 +105,12 @@ def column_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     return widths
 
 
+def _is_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
 def _text(value: Any, *, digits: int | None = None) -> str:
-    """Return a value as a catalogue file would state it, without quotes; floats with so many digits, if told."""
+    """Return a value as a catalogue file would state it, without quotes; floats with ``digits`` digits, if stated."""
     if value is None:
         return ""
     if isinstance(value, Mapping):
@@ -112,3 +120,47 @@ def _text(value: Any, *, digits: int | None = None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.{digits}g}" if digits and isinstance(value, float) else str(value)
+
+
+ASCII = {**dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)), "–": "-", "−": "-", "±": "~", "·": ";", "…": "."}
+"""Our glyphs -> substitutes of the same width for encodings that lack them; bars from low to high."""
+
+BRAILLE = range(0x2800, 0x2900)
+UPPER_DOTS, LOWER_DOTS = 0b00011011, 0b11100100
+
+
+def prepare_streams() -> None:
+    """Open what is closed, on nothing, and let our glyphs be replaced where an encoding lacks them."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    codecs.register_error("robustbench_pix", _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="robustbench_pix")
+
+
+def flush_output() -> None:
+    """Write what is left; an error such as a full disk is reported once."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_ascii, error.object[error.start : error.end])), error.end
+
+
+def _ascii(sign: str) -> str:
+    if ord(sign) in BRAILLE:
+        dots = ord(sign) - BRAILLE.start
+        return ":" if dots & UPPER_DOTS and dots & LOWER_DOTS else "'" if dots & UPPER_DOTS else "." if dots else " "
+    return ASCII.get(sign, "?")

@@ -7,8 +7,9 @@ import torch
 
 from robustbench_pix.devices import resolve_device
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.published.publishing import published_board
+from robustbench_pix.foreign import lent_to_others
 from robustbench_pix.results.checks.repeating import attack_again, sample
+from robustbench_pix.results.published.reading import read_published
 from robustbench_pix.runs.store import Store
 
 
@@ -18,7 +19,7 @@ def repeat(folder: Path, store: Store, count: int, data_root: Path | None, devic
     Raises:
         UserError: none of the published attacks is among the runs, or the device is not there.
     """
-    measurements, _ = published_board(folder)
+    measurements, _ = read_published(folder)
     chosen = sample(measurements, store, count)
     if not chosen:
         raise UserError(f"None of the attacks published in {folder} is among the runs in {store.root}.")
@@ -28,7 +29,8 @@ def repeat(folder: Path, store: Store, count: int, data_root: Path | None, devic
     for attack_id in chosen:
         rows = measurements[measurements["attack_id"] == attack_id]
         try:
-            agreement = attack_again(attack_id, rows, store, data_root=data_root, device=where)
+            with lent_to_others():
+                agreement = attack_again(attack_id, rows, store, data_root=data_root, device=where)
         except UserError as error:
             wrong.append(str(error))
             click.echo(error)

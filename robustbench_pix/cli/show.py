@@ -1,5 +1,6 @@
-"""``rbp show NAME``: everything about one recipe, task, attack, suite, set of images or run."""
+"""``rbp show NAME``: everything about one recipe, task, attack, suite, data set or run."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import rich_click as click
@@ -8,11 +9,11 @@ from robustbench_pix.catalogue.registries import datasets
 from robustbench_pix.catalogue.regularizer_parameters import check_parameters
 from robustbench_pix.catalogue.specs import CatalogueSpec, RecipeSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
-from robustbench_pix.cli.options import format_option, workspace_option
+from robustbench_pix.cli.options import listing_options
 from robustbench_pix.cli.output import write_fields
 from robustbench_pix.errors import UserError, nearest
-from robustbench_pix.runs.plans import CHECK, saved_rows
-from robustbench_pix.runs.store import EVIDENCE, Store
+from robustbench_pix.runs.plan_store import CHECK, NEAREST, PlannedRow, PlannedRun, combination_name, saved_rows
+from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, Store
 
 IMAGES = {
     "digits": "all 1,097 training images of scikit-learn's digits, 8x8",
@@ -26,10 +27,9 @@ IMAGES = {
 
 @click.command()
 @click.argument("name")
-@workspace_option
-@format_option
+@listing_options
 def show(name: str, workspace: Workspace, style: str) -> None:
-    """Show a recipe, task, attack, suite, set of images, or a run folder by its name.
+    """Show a recipe, task, attack, suite, data set or run by its name.
 
     \b
     Examples:
@@ -46,58 +46,86 @@ def show(name: str, workspace: Workspace, style: str) -> None:
         rows += _rows("images", {"name": name, "content": IMAGES.get(name, "registered by a package")})
     store = Store(workspace.runs)
     run = name.rstrip("/").rpartition("/")[2]
-    if run.startswith(("train-", "given-", "attack-", "check-")) and store.has(run):
+    if run.startswith(("train-", "given-", "attack-", "check-", "nearest-")) and store.has(run):
         rows += _rows("run", _run(run, store))
-    rows += _checks({name, run}, store)
+    rows += _checks({name, run}, store) + _distances({name, run}, store)
     if not rows:
         known = {known for folder in FOLDERS.values() for known in workspace.names(folder)} | set(datasets.names())
         raise UserError(
-            f"There is no recipe, task, attack, suite, set of images or run named {name!r}.{nearest(name, known)} "
-            "(rbp models, attacks, suites and tasks list them.)"
+            f"There is no recipe, task, attack, suite, data set or run named {name!r}.{nearest(name, known)} "
+            "(rbp recipes, attacks, suites and tasks list them.)"
         )
     write_fields(rows, style)
 
 
 def _checks(names: set[str], store: Store) -> list[dict[str, Any]]:
     """Return what the checks of gradients found in the models of a recipe, or in one model, or by one check."""
-    checks = {
-        cell["run"]: f"{row['facts']['recipe']} on {row['facts']['task']}:{row['facts']['images']}, seed {cell['seed']}"
-        for row in saved_rows(store)
-        for cell in row["cells"]
-        if cell["attack"] == CHECK and names & {row["facts"]["recipe"], cell["model"], cell["run"]}
-    }
+    checks = {run.run: title for _, run, title in _finished(CHECK, names, store)}
+    return [line for run, title in checks.items() for line in _rows("gradients", _signs(run, title, store))]
+
+
+def _distances(names: set[str], store: Store) -> list[dict[str, Any]]:
+    """Return the smallest known distances of the models of a recipe, or of one model, and how near attacks came."""
     return [
         line
-        for run, title in checks.items()
-        if store.has(run)
-        for line in _rows("gradients", _signs(run, title, store))
+        for row, run, title in _finished(NEAREST, names, store)
+        for line in _rows("distances", _inflations(row, run, title, store))
     ]
+
+
+def _finished(what: str, names: set[str], store: Store) -> Iterator[tuple[PlannedRow, PlannedRun, str]]:
+    """Yield the finished checks or searches of a recipe, of one model, or of one name."""
+    for row in saved_rows(store):
+        for run in row.runs:
+            if run.attack == what and names & {row.recipe, run.model, run.run} and run.finished(store):
+                yield (
+                    row,
+                    run,
+                    f"{row.recipe} on {combination_name(row.facts)}, seed {run.seed}",
+                )
+
+
+def _inflations(row: PlannedRow, search: PlannedRun, title: str, store: Store) -> dict[str, Any]:
+    import pandas as pd
+
+    from robustbench_pix.results.inflation import attack_inflation
+
+    nearest = pd.read_parquet(store.file(search.run, NEAREST_KNOWN))
+    fields: dict[str, Any] = {
+        "name": title,
+        "images": len(nearest),
+        "mean smallest known l2 distance": f"{nearest['l2'].mean():.4g}",
+    }
+    for run in row.finished(store):
+        if run.model == search.model and run.is_attack:
+            attack = store.spec(run.run)["identity"]["attack"]
+            examples = pd.read_parquet(store.file(run.run, EXAMPLES))
+            inflation = attack_inflation(examples, attack, nearest)
+            fields |= {f"{run.attack} ended at": f"{inflation:.3f} times it"} if inflation == inflation else {}
+    return fields
 
 
 def _signs(run: str, title: str, store: Store) -> dict[str, Any]:
     import pandas as pd
 
-    from robustbench_pix.results.masking import signs
+    from robustbench_pix.results.gradient_masking import signs, verdict
 
-    found = signs(pd.read_parquet(store.folder(run) / EVIDENCE))
-    told = {
+    evidence = pd.read_parquet(store.file(run, EVIDENCE))
+    answers = {
         sign.question: f"{sign.images} of {sign.of} images; {'TOO MANY, ' if sign.shows else ''}"
         f"up to {sign.allowed:g} may"
-        for sign in found
+        for sign in signs(evidence)
     }
-    masked = any(sign.shows for sign in found)
-    return {
-        "name": title,
-        "verdict": "masked" if masked else "sound",
-        "radius": store.spec(run)["identity"]["radius"],
-    } | told
+    radii = ", ".join(f"{radius:g}" for radius in store.spec(run)["identity"]["radii"])
+    return {"name": title, "verdict": verdict(evidence).partition(":")[0], "radii": radii} | answers
 
 
 def _entry(kind: str, spec: CatalogueSpec) -> list[dict[str, Any]]:
     """Return one row a field; a recipe's defaults and tuning are filled in."""
     fields = spec.model_dump(mode="json")
     if isinstance(spec, RecipeSpec):
-        fields["parameters"] = check_parameters(spec.regularizer, spec.parameters)
+        penalty = check_parameters(spec.regularizer, spec.parameters)
+        fields["parameters"] = penalty.stated if penalty else {}
         fields["tuned"] = {f"{t.task}:{t.images}": t.parameters for t in spec.tuned}
     return _rows(kind, fields)
 
@@ -121,9 +149,8 @@ def _run(name: str, store: Store) -> dict[str, Any]:
         "name": name,
         "state": f"damaged: {damage}; the command that made it makes it again" if damage else "whole",
     }
-    try:
-        spec = store.spec(name)
-        about = {key: spec[key] for key in ("version", "torch", "device", "processor", "seconds")}
-        return {**facts, "title": spec["context"]["title"], **about, "identity": spec["identity"]}
-    except (OSError, ValueError, KeyError):
+    if store.fault(name):
         return facts
+    spec = store.spec(name)
+    about = {key: spec[key] for key in ("version", "torch", "device", "processor", "seconds")}
+    return {**facts, "title": spec["context"]["title"], **about, "identity": spec["identity"]}

@@ -8,11 +8,13 @@ import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.paper.figure_style import block_name
-from robustbench_pix.leaderboard.paper.similarity_files import write_similarities
-from robustbench_pix.results.commands import command_of
-from robustbench_pix.results.similarities import Similarities, trained_models
+from robustbench_pix.foreign import lent_to_others
+from robustbench_pix.leaderboard.paper.figure_style import setting_name
+from robustbench_pix.leaderboard.paper.similarity_figure import write_similarities
+from robustbench_pix.results.provenance import command_of
+from robustbench_pix.results.representations import Similarities, trained_models
 from robustbench_pix.results.statistics.measured import BASELINE
+from robustbench_pix.runs.plan_store import combination_name
 from robustbench_pix.runs.store import Store
 
 
@@ -30,13 +32,13 @@ def draw_similarities(
         UserError: matplotlib is not installed, or the folder cannot be written to.
     """
     found, missing, store = list[Similarities](), list[str](), Store(workspace.runs)
-    for block, models in trained_models(measurements):
-        name = f"Figure 1 of {block['task']}:{block['images']} ({block_name(block)[1]})"
+    for setting, models in trained_models(measurements):
+        name = f"Figure 1 of {combination_name(setting)} ({setting_name(setting)[1]})"
         there = models[[store.damage(f"train-{model}") is None for model in models["model_id"]]]
         try:
             if there.empty:
                 raise UserError(f"None of its trained models is in {store.root}; {_command(models, workspace)}")
-            found.append(_measured(block, there, store, workspace, data_root, device))
+            found.append(_measured(setting, there, store, workspace, data_root, device))
         except UserError as error:
             missing.append(f"{name} is not drawn. {error}")
         else:
@@ -52,7 +54,7 @@ def draw_similarities(
 
 
 def _measured(
-    block: "pd.Series[str]",
+    setting: "pd.Series[str]",
     models: pd.DataFrame,
     store: Store,
     workspace: Workspace,
@@ -68,14 +70,15 @@ def _measured(
     where = resolve_device(device)
     if where == "cpu":
         torch.set_num_threads(1)
-    with current(where):
-        return measure_similarities(block, models, store, workspace, data_root, where)
+    with current(where), lent_to_others():
+        return measure_similarities(setting, models, store, workspace, data_root, where)
 
 
 def _command(models: pd.DataFrame, workspace: Workspace) -> str:
     """Return how to get the models of a combination."""
     recipes = [name for name in models["recipe"].unique() if name != BASELINE] or [BASELINE]
-    facts: dict[str, Any] = {**models.iloc[0], "recipe": " --recipe ".join(recipes)}
+    facts: dict[str, Any] = {**models.iloc[0], "recipe": recipes[0]}
     seeds = sorted(set(models["seed"].astype(int)))
     checked = bool((models["gradients"] != "").any())
-    return f"{command_of(facts, seeds, checked=checked, given=None, catalogue=workspace)} trains them."
+    command = command_of(facts, seeds, checked=checked, given=None, catalogue=workspace, others=recipes[1:])
+    return f"{command} trains them."

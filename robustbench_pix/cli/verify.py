@@ -1,11 +1,14 @@
-"""``rbp verify``."""
+"""``rbp verify`` and ``rbp diff``."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.cli.options import data_root_option, device_option
+from robustbench_pix.cli.options import data_root_option, device_option, format_option
+from robustbench_pix.runs.plan_store import combination_name
 
 
 @click.command()
@@ -24,20 +27,21 @@ from robustbench_pix.cli.options import data_root_option, device_option
 def verify(
     context: click.Context, folder: Path, runs: Path | None, sample: int, data_root: Path | None, device: str | None
 ) -> None:
-    """Verify a published folder: one sentence for everything that is wrong, and exit code 1 if anything is.
+    """Verify a published folder: print one sentence for each problem, and exit with 1 if there are any.
 
-    Columns and types, what must hold between counts, every aggregate derived again from measurements.csv, every hash
-    from provenance.json; from the outcome of every image, in examples.parquet or with --runs, also queries and worst
-    cases; with --runs, every measurement, and attacks on stored models made again.
+    Checked are the types of all columns, the invariants of counts, every aggregate from measurements.csv, and every
+    hash from provenance.json. With the outcome of every image (examples.parquet, or --runs), measurements, queries and
+    worst cases are derived again. --runs also repeats attacks on stored models, which runs code of the workspace.
 
     \b
     Examples:
     $ rbp verify leaderboard/
     $ rbp verify leaderboard/ --runs . --sample 20
     """
-    from robustbench_pix.leaderboard.published.image_verification import not_derived
-    from robustbench_pix.leaderboard.published.verification import verify as verify_files
-    from robustbench_pix.runs.store import Store
+    from robustbench_pix.results.checks.derivability import underivable
+    from robustbench_pix.results.published.image_verification import not_derived
+    from robustbench_pix.results.published.verification import verify as verify_files
+    from robustbench_pix.runs.store import EXAMPLES, Store
 
     store = None if runs is None else Store(Workspace(runs).runs)
     findings = [str(finding) for finding in verify_files(folder, store)]
@@ -47,9 +51,82 @@ def verify(
         click.echo(f"{folder}: the files agree with each other.")
     if left := not_derived(folder, store):
         click.echo(left)
+    for text in underivable(outcomes=(folder / EXAMPLES).exists(), runs=store is not None):
+        click.echo(f"Nothing here confirms {text}.")
     if store is not None:
         from robustbench_pix.cli.repeating import repeat
 
         findings += repeat(folder, store, sample, data_root, device)
     if findings:
         context.exit(1)
+
+
+SHORT = {"a": "A", "b": "B", "difference": "B - A", "covered": "covered"}
+FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+
+
+@click.command()
+@click.argument("first", metavar="A", type=FOLDER)
+@click.argument("second", metavar="B", type=FOLDER)
+@format_option
+@click.pass_context
+def diff(context: click.Context, first: Path, second: Path, style: str) -> None:
+    """Compare two published folders: rows, numbers, hashes, files. Exits with 1 if they differ.
+
+    covered says whose 95% interval holds the other's number: both, A, B or neither. Of a file that holds something else
+    the lines are counted that the other one lacks; times and what is drawn from the tables are not compared.
+
+    \b
+    Example:
+    $ rbp diff leaderboard/ ../theirs/leaderboard/
+    """
+    from robustbench_pix.cli.output import write_rows
+    from robustbench_pix.results.board import published_board
+    from robustbench_pix.results.differences import differences, file_differences
+
+    rows = differences(published_board(first), published_board(second)) + file_differences(first, second)
+    if style == "table":
+        _write_settings(rows)
+    else:
+        write_rows(rows, style)
+    click.echo(f"{len(rows)} difference{'s'[: len(rows) > 1]}." if rows else "Nothing differs.", err=style != "table")
+    if rows:
+        context.exit(1)
+
+
+def _write_settings(rows: Sequence[dict[str, Any]]) -> None:
+    """Write a table for each setting and one for the files, without the columns that say nothing there."""
+    from robustbench_pix.cli.output import write_rows
+
+    settings: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        settings.setdefault(_heading(row), []).append(_in_short(row))
+    for heading, setting in settings.items():
+        shown = [name for name in setting[0] if any(row[name] not in ("", None) for row in setting)]
+        click.echo(heading)
+        write_rows([{name: row[name] for name in shown} for row in setting], "table")
+        click.echo()
+
+
+def _heading(row: dict[str, Any]) -> str:
+    if not row["task"]:
+        return "Files"
+    setting = [
+        combination_name(row),
+        f"{row['suite']} {row['suite_version']}",
+        f"network {row['network']}",
+    ]
+    setting += [row["colour"], *([f"size {row['size']}"] if row["size"] != "full" else [])]
+    return ", ".join(setting + ([row["precision"]] if row["precision"] != "float32" else []))
+
+
+def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the cells of a row below its heading: what differs of whom, and numbers with four digits."""
+    named = {"recipe": row["recipe"], "what": row["column"] or row["what"]}
+    if not row["task"]:
+        named = {"file": row["column"], "what": "" if row["what"] == "file" else row["what"]}
+    cells = {SHORT[name]: row[name] for name in SHORT}
+    for side in ("A", "B"):
+        if row["what"] == "number" and cells[side]:
+            cells[side] = f"{float(cells[side]):.4g}"
+    return named | cells

@@ -1,1 +1,1 @@
-"""What every attack must hold, whatever its engine: properties tried on tiny models and images."""
+"""Conformance tests of attacks: properties checked on tiny models and images."""

@@ -1,11 +1,11 @@
-"""The certificate of an attack: each property passes, is known to be broken, fails, or does not apply."""
+"""The certificate of an attack: each property passes, is a known violation, fails, or does not apply."""
 
 import inspect
 from typing import Literal, NamedTuple
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.engine_signatures import engine_class
-from robustbench_pix.attacks.engines import KNOWN_VIOLATIONS, engine_of
+from robustbench_pix.attacks.libraries.known_issues import KNOWN_VIOLATIONS, engine_of
+from robustbench_pix.attacks.libraries.signatures import engine_class
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.conformance.properties import DOES_NOT_APPLY, PROPERTIES
@@ -13,13 +13,13 @@ from robustbench_pix.conformance.trial import Build, Outcome, Trial
 from robustbench_pix.errors import UserError
 
 MOST = {"steps": 12, "max_iter": 5, "restarts": 2, "queries": 200, "query_limit": 200, "max_queries": 200}
-"""The most that an attack is tried with, of what makes it long; everything else is as its entry says."""
+"""Upper limits of parameters that make an attack long; everything else is as its entry states."""
 
 State = Literal["passes", "-", "known", "FAILS"]
 
 
 class Finding(NamedTuple):
-    """What became of one property; ``details`` says what is broken."""
+    """The result for one property; ``details`` describes the violation."""
 
     property: str
     state: State
@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 def certify(spec: AttackSpec, build: Build = build_attack) -> list[Finding]:
-    """Try every property of an entry, on gray images or, where it cannot attack them, on images in colour."""
+    """Check every property of an entry, on gray images or, if it cannot attack these, on colour images."""
     short = shortened(spec)
     try:
         trial, first = _first(short, build)

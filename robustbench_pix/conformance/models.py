@@ -1,4 +1,4 @@
-"""Models on which an attack is tried. Their logits have the same bits whatever the batch, and they have a BatchNorm."""
+"""Probe models of the conformance tests, with a BatchNorm and logits that do not depend on the batch."""
 
 from abc import ABC, abstractmethod
 
@@ -10,8 +10,8 @@ from robustbench_pix.errors import JobFailedError
 SIDE, CLASSES = 8, 4
 
 
-class Watched(nn.Module, ABC):
-    """Base: logits through a BatchNorm that does nothing in eval mode; asked too often, it ends the attack."""
+class ProbeModel(nn.Module, ABC):
+    """Base: logits through a BatchNorm that is the identity in eval mode; with too many queries it ends the attack."""
 
     limit = 20_000
 
@@ -28,17 +28,17 @@ class Watched(nn.Module, ABC):
         """Return the logits (N, classes).
 
         Raises:
-            JobFailedError: the model was asked more than ``limit`` times.
+            JobFailedError: the model was queried more than ``limit`` times.
         """
         self.calls += 1
         if self.calls > self.limit:
-            raise JobFailedError(f"it asked the model more than {self.limit} times and did not end")
+            raise JobFailedError(f"it queried the model more than {self.limit} times and did not end")
         normalized: Tensor = self.normalization(self.logits(images))
         return normalized
 
 
-class Bowls(Watched):
-    """Each class has a center and a steepness, so that boundaries are curved."""
+class QuadraticClassifier(ProbeModel):
+    """Quadratic logits with a center and a steepness for each class, so that boundaries are curved."""
 
     def __init__(self, channels: int, seed: int) -> None:
         super().__init__()
@@ -51,8 +51,8 @@ class Bowls(Watched):
         return -self.steepness * (images.flatten(1)[:, None] - self.centers).square().sum(dim=2)
 
 
-class Stubborn(Watched):
-    """Answers class 0 to everything, with a gradient of zero."""
+class ConstantClassifier(ProbeModel):
+    """Predicts class 0 for every image, with a zero gradient."""
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logits that do not depend on the images."""
@@ -60,8 +60,8 @@ class Stubborn(Watched):
         return first + 0 * images.flatten(1).sum(dim=1, keepdim=True)
 
 
-class Island(Watched):
-    """Class 1 near one image, class 0 elsewhere: noise fools it about that image, and about no other."""
+class IslandClassifier(ProbeModel):
+    """Class 1 near one image, class 0 elsewhere: noise fools it on that image, and on no other."""
 
     def __init__(self, center: Tensor, radius: float = 0.3) -> None:
         super().__init__()

@@ -1,12 +1,12 @@
-"""The properties that an attack must hold: each returns in what it is broken, None, or that it does not apply."""
+"""The properties of a conforming attack: each check returns a violation, None, or that it does not apply."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.geometry import reach
-from robustbench_pix.conformance.models import Bowls, Island, Stubborn
+from robustbench_pix.attacks.common.norms import reach
+from robustbench_pix.conformance.models import ConstantClassifier, IslandClassifier, QuadraticClassifier
 from robustbench_pix.conformance.trial import IMAGES, NO_STRENGTH, Outcome, Trial
 
 BUDGET = 15
@@ -19,55 +19,55 @@ Broken = str | None
 
 
 def repeats(trial: Trial, first: Outcome) -> Broken:
-    """The same bytes twice."""
+    """Repeated runs give the same bytes."""
     again = trial.run()
     same = first.raw.keys() == again.raw.keys() and all(
         torch.equal(first.raw[place], again.raw[place]) or _both_nan(first.raw[place], again.raw[place])
         for place in first.raw
     )
-    return None if same else "twice is not the same"
+    return None if same else "it is not deterministic"
 
 
 def batch(trial: Trial, first: Outcome) -> Broken:
-    """An image alone, and in another order, is perturbed as in its batch."""
+    """An image is perturbed alone, and in another order, as in its batch."""
     for numbers in ([IMAGES - 1], list(reversed(range(IMAGES)))):
         other = trial.run(numbers)
         for place, made in other.raw.items():
             here = first.raw.get(place)
             if here is None or not torch.allclose(here, made, atol=ROUNDING, equal_nan=True):
-                return "alone or in another order an image is perturbed otherwise"
+                return "alone or in another order an image is perturbed differently"
     return None
 
 
 def bounds(trial: Trial, first: Outcome) -> Broken:
-    """What is returned, before anybody clips it, is finite, in [0, 1] and in its l1, l2 or linf ball."""
+    """The unclipped result is finite, in [0, 1] and in its l1, l2 or linf ball."""
     images = trial.images()
     order = {"l1": 1, "l2": 2, "linf": torch.inf}.get(trial.spec.strength)
     for (number, strength), made in first.raw.items():
         if not made.isfinite().all():
-            return "what it returns is not finite"
+            return "its result is not finite"
         if made.min() < -BOUNDS or made.max() > 1 + BOUNDS:
             return f"it leaves [0, 1] by {max(-made.min().item(), made.max().item() - 1):.2g}"
         length = 0.0 if order is None else torch.linalg.vector_norm((made - images[number]).flatten(), ord=order).item()
         if strength != NO_STRENGTH and length > reach(strength):
-            return f"at {trial.spec.strength} {strength:g} it goes {length:.4g} far"
+            return f"its perturbation has {trial.spec.strength} norm {length:.4g}, above the radius {strength:g}"
     return None
 
 
 def budget(trial: Trial, first: Outcome) -> Broken:
-    """With few queries it ends, and no more are answered."""
-    if not trial.asks_model:
+    """It ends with a small budget, and no more queries are answered."""
+    if not trial.queries_model:
         return DOES_NOT_APPLY
-    asked = trial.run(budget=BUDGET).columns["queries"].max().item()
-    return None if asked <= BUDGET else f"{asked} queries were answered within a budget of {BUDGET}"
+    answered = trial.run(budget=BUDGET).columns["queries"].max().item()
+    return None if answered <= BUDGET else f"{answered} queries were answered within a budget of {BUDGET}"
 
 
 def model(trial: Trial, first: Outcome) -> Broken:
-    """Weights, BatchNorm statistics, mode and frozen parameters are what they were."""
+    """Weights, BatchNorm statistics, mode and frozen parameters are unchanged."""
     for network in (first.network, first.source):
         if network is None:
             continue
-        fresh = Bowls(trial.channels, seed=0).state_dict()
+        fresh = QuadraticClassifier(trial.channels, seed=0).state_dict()
         changed = [name for name, value in network.state_dict().items() if not torch.equal(value, fresh[name])]
         if changed:
             return f"it changed {changed[0]}"
@@ -79,17 +79,17 @@ def model(trial: Trial, first: Outcome) -> Broken:
 
 
 def labels(trial: Trial, first: Outcome) -> Broken:
-    """The label is attacked and not the decision: an image that the model gets wrong is not made right."""
-    source, wrong = Bowls(trial.channels, seed=0).eval(), range(1, IMAGES)
+    """The label is attacked, not the decision: a misclassified image does not become correct."""
+    source, wrong = QuadraticClassifier(trial.channels, seed=0).eval(), range(1, IMAGES)
     with torch.no_grad():
         first_choice, second_choice = source(trial.images()).topk(2).indices.unbind(dim=1)
     given = torch.cat([first_choice[:1], second_choice[1:]])
     outcome = trial.run(labels=given)
     if any(any(outcome.column("correct", number)) for number in wrong):
-        return "an image that the model gets wrong was counted as right"
-    if trial.asks_model:
-        asked = any(any(outcome.column("queries", number)) for number in wrong)
-        return "an image that the model gets wrong was asked about" if asked else None
+        return "a misclassified image was counted as correct"
+    if trial.queries_model:
+        queried = any(any(outcome.column("queries", number)) for number in wrong)
+        return "a misclassified image was queried" if queried else None
     if trial.spec.access == "transfer":
         with torch.no_grad():
             turned = [
@@ -97,26 +97,26 @@ def labels(trial: Trial, first: Outcome) -> Broken:
                 for (number, _), made in outcome.raw.items()
                 if number in wrong
             ]
-        return "it attacks the decision: an image that the model gets wrong was made right" if any(turned) else None
+        return "it attacks the decision: a misclassified image became correct" if any(turned) else None
     return None
 
 
 def alone(trial: Trial, first: Outcome) -> Broken:
-    """An image about which hardly anything fools the model does not sink the others."""
+    """An image on which the model is hard to fool does not make the attack fail on others."""
     if trial.spec.access == "none":
         return DOES_NOT_APPLY
 
-    def island() -> Island:
-        return Island(trial.images()[0])
+    def island() -> IslandClassifier:
+        return IslandClassifier(trial.images()[0])
 
     source = island if trial.spec.access == "transfer" else lambda: None
     by_itself = trial.run([0], network=island(), source=source()).column("failed", 0)
     together = trial.run(network=island(), source=source()).column("failed", 0)
-    return "beside an image that cannot be fooled another fails" if together > by_itself else None
+    return "beside an image that cannot be fooled it fails on another" if together > by_itself else None
 
 
 def zero(trial: Trial, first: Outcome) -> Broken:
-    """At strength 0 the images come back bit for bit."""
+    """At strength 0 the images are returned bit for bit."""
     if NO_STRENGTH in {strength for _, strength in first.raw}:
         return DOES_NOT_APPLY
     images = trial.images()
@@ -125,14 +125,16 @@ def zero(trial: Trial, first: Outcome) -> Broken:
 
 
 def states(trial: Trial, first: Outcome) -> Broken:
-    """The global random states are what they were."""
+    """The global random states are unchanged."""
     return "it draws from a global random state" if first.drew else None
 
 
 def ends(trial: Trial, first: Outcome) -> Broken:
-    """On a model that is never fooled it ends, and every image stays right."""
-    outcome = trial.run(network=Stubborn(), source=Stubborn() if trial.spec.access == "transfer" else None)
-    return None if outcome.columns["correct"].all() else "it fools a model that cannot be fooled"
+    """On a constant classifier it ends, and every image stays correct."""
+    outcome = trial.run(
+        network=ConstantClassifier(), source=ConstantClassifier() if trial.spec.access == "transfer" else None
+    )
+    return None if outcome.columns["correct"].all() else "it reports success on a constant classifier"
 
 
 def files(trial: Trial, first: Outcome) -> Broken:
@@ -141,8 +143,8 @@ def files(trial: Trial, first: Outcome) -> Broken:
 
 
 def inputs(trial: Trial, first: Outcome) -> Broken:
-    """The tensors that were handed over are unchanged."""
-    return "it changes the images or labels that it was given" if first.changed_inputs else None
+    """Its input tensors are unchanged."""
+    return "it changes its input images or labels" if first.changed_inputs else None
 
 
 PROPERTIES: dict[str, Callable[[Trial, Outcome], Broken]] = {

@@ -1,4 +1,4 @@
-"""One attack tried on one model: what it returned, unclipped, and what evaluation made of it."""
+"""One attack on one probe model: its unclipped results, and their evaluation."""
 
 import random
 import tempfile
@@ -12,36 +12,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, ImageKey, MinimalDistanceAttack, Target
+from robustbench_pix.attacks.base import Attack, AttackContext, FixedStrengthAttack, MinimalDistanceAttack
 from robustbench_pix.catalogue.specs import AttackSpec
-from robustbench_pix.conformance.models import CLASSES, SIDE, Bowls, Watched
-from robustbench_pix.evaluation.batch import Batch, Case, Columns, Subject
+from robustbench_pix.conformance.models import CLASSES, SIDE, ProbeModel, QuadraticClassifier
+from robustbench_pix.evaluation.batch import AttackedModel, AttackSetting, Batch, Columns
 from robustbench_pix.evaluation.judging import predict
-from robustbench_pix.randomness import global_streams
+from robustbench_pix.randomness import ImageKeys, global_streams
 
 IMAGES = 3
 NO_STRENGTH = -1.0
-"""In the place of the strength of an attack of minimal distance."""
+"""Stands for the strength of an attack of minimal distance."""
 
 Build = Callable[[AttackSpec], Attack]
 
 
 @dataclass
 class Outcome:
-    """What became of the images of one trial.
+    """The outcome of one trial.
 
     Attributes:
-        raw: (image, strength) -> what the attack returned, (C, H, W).
-        columns: those of evaluation, (strengths, images), in the order of ``numbers``.
+        raw: (image, strength) -> the attack's result, (C, H, W).
+        columns: evaluation's columns, (strengths, images), in the order of ``numbers``.
         wrote: files that appeared in the current folder.
         drew: whether a global random state was changed.
-        changed_inputs: whether the tensors that the attack was given were changed.
+        changed_inputs: whether the attack changed its input tensors.
         network: the attacked model afterwards; ``source`` that of a transfer attack.
     """
 
     numbers: list[int]
-    network: Watched
-    source: Watched | None
+    network: ProbeModel
+    source: ProbeModel | None
     raw: dict[tuple[int, float], Tensor] = field(default_factory=dict)
     columns: Columns = field(default_factory=dict)
     wrote: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trial:
-    """An entry, how to build its attack, and what it is tried on."""
+    """A catalogue entry, a builder of its attack, and the channels of the images."""
 
     spec: AttackSpec
     build: Build
@@ -64,12 +64,12 @@ class Trial:
 
     @property
     def strengths(self) -> tuple[float, ...]:
-        """No perturbation and the strongest of the entry on digits; for a search of minimal distance nothing."""
-        stated = self.spec.strengths_for("digits") or next(iter(self.spec.strengths.values()), ())
+        """0 and the entry's largest strength on digits; a default for attacks of minimal distance."""
+        stated = self.spec.strengths_for("digits") or next((one.values for one in self.spec.strengths.values()), ())
         return (0.0, stated[-1]) if stated else (0.0, 0.1)
 
     @property
-    def asks_model(self) -> bool:
+    def queries_model(self) -> bool:
         """Whether the attacker queries the attacked model."""
         return self.spec.access not in ("none", "transfer")
 
@@ -78,16 +78,16 @@ class Trial:
         generator = torch.Generator().manual_seed(7)
         return 0.2 + 0.6 * torch.rand(IMAGES, self.channels, SIDE, SIDE, generator=generator)
 
-    def bowls(self) -> Bowls:
+    def quadratic(self) -> QuadraticClassifier:
         """Return the model of most trials."""
-        return Bowls(self.channels, seed=0)
+        return QuadraticClassifier(self.channels, seed=0)
 
     def run(
         self,
         numbers: Sequence[int] = range(IMAGES),
         *,
-        network: Watched | None = None,
-        source: Watched | None = None,
+        network: ProbeModel | None = None,
+        source: ProbeModel | None = None,
         labels: Tensor | None = None,
         budget: int | None = None,
     ) -> Outcome:
@@ -97,23 +97,23 @@ class Trial:
             Exception: whatever the attack raises.
         """
         spec, images = self.spec, self.images()
-        network = (network or self.bowls()).eval().requires_grad_(False)
+        network = (network or self.quadratic()).eval().requires_grad_(False)
         if spec.access == "transfer":
-            source = (source or Bowls(self.channels, seed=0)).eval().requires_grad_(False)
+            source = (source or QuadraticClassifier(self.channels, seed=0)).eval().requires_grad_(False)
         clean = predict(network, images, device="cpu")
-        asked = clean if source is None else predict(source, images, device="cpu")
+        queried = clean if source is None else predict(source, images, device="cpu")
         labels = clean if labels is None else labels
         budget = spec.evaluation.budget if budget is None else budget
         evaluation = spec.evaluation.model_copy(update={"start_directions": 10, "budget": budget})
-        case = Case("digits", "strict", spec.access, spec.strength, self.strengths, evaluation, CLASSES)
-        subject = Subject(network, source, images, labels, clean, asked, "cpu", None)
+        setting = AttackSetting("digits", "strict", spec.access, spec.strength, self.strengths, evaluation, CLASSES)
+        model = AttackedModel(network, source, images, labels, clean, queried, "cpu", None)
         outcome = Outcome(list(numbers), network, source)
         attack = self.build(spec)
         groups = [[number] for number in numbers] if attack.one_by_one else [list(numbers)]
         parts = []
         with tempfile.TemporaryDirectory() as folder, chdir(folder):
             for group in groups:
-                batch = Batch(subject, case, np.array(group), np.zeros(len(group), dtype=int))
+                batch = Batch(model, setting, np.array(group), np.zeros(len(group), dtype=int))
                 with global_streams("attack", *batch.first_key.parts):
                     before = _states()
                     if isinstance(attack, FixedStrengthAttack):
@@ -131,11 +131,11 @@ class _FixedRecorder(FixedStrengthAttack):
         self.attack, self.outcome = attack, outcome
 
     def perturb(
-        self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
+        self, context: AttackContext, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: ImageKeys
     ) -> Iterator[Tensor]:
         given = images.clone(), labels.clone()
         for strength, made in zip(
-            strengths, self.attack.perturb(target, images, labels, strengths, keys), strict=False
+            strengths, self.attack.perturb(context, images, labels, strengths, keys), strict=False
         ):
             _keep(self.outcome, keys, strength, made)
             self.outcome.changed_inputs |= _differ((images, labels), given)
@@ -147,16 +147,16 @@ class _MinimalRecorder(MinimalDistanceAttack):
         self.attack, self.outcome, self.needs_starts = attack, outcome, attack.needs_starts
 
     def minimize(
-        self, target: Target, images: Tensor, labels: Tensor, starts: Tensor | None, keys: Sequence[ImageKey]
+        self, context: AttackContext, images: Tensor, labels: Tensor, starts: Tensor | None, keys: ImageKeys
     ) -> Tensor:
         given = images.clone(), labels.clone()
-        made = self.attack.minimize(target, images, labels, starts, keys)
+        made = self.attack.minimize(context, images, labels, starts, keys)
         _keep(self.outcome, keys, NO_STRENGTH, made)
         self.outcome.changed_inputs |= _differ((images, labels), given)
         return made
 
 
-def _keep(outcome: Outcome, keys: Sequence[ImageKey], strength: float, made: Tensor) -> None:
+def _keep(outcome: Outcome, keys: ImageKeys, strength: float, made: Tensor) -> None:
     for key, image in zip(keys, made, strict=True):
         outcome.raw[key.index, strength] = image.detach().clone()
 

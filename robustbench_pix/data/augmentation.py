@@ -12,33 +12,33 @@ PADDING = 4
 
 
 class Crops(NamedTuple):
-    """One crop an image: rows and columns int64 (N,) in 0 to 2 * padding, flips bool (N,)."""
+    """Top row and left column of each image's crop in the padded image, int64 (N,), and whether it is flipped, bool."""
 
-    rows: np.ndarray
-    columns: np.ndarray
-    flips: np.ndarray
+    rows: Tensor
+    columns: Tensor
+    flips: Tensor
 
 
 def draw_crops(generator: np.random.Generator, count: int, padding: int = PADDING) -> Crops:
-    """Draw uniform offsets and fair flips for so many images.
+    """Draw uniform offsets in 0 to 2 * padding and fair flips for a number of images, on the CPU.
 
     >>> rows, columns, flips = draw_crops(np.random.default_rng(0), 1000)
-    >>> int(rows.min()), int(rows.max()), flips.dtype.name
-    (0, 8, 'bool')
+    >>> int(rows.min()), int(rows.max()), flips.dtype
+    (0, 8, torch.bool)
     """
     rows = generator.integers(2 * padding + 1, size=count, dtype=np.int64)
     columns = generator.integers(2 * padding + 1, size=count, dtype=np.int64)
     flips = generator.integers(2, size=count, dtype=np.int64).astype(bool)
-    return Crops(rows, columns, flips)
+    return Crops(*map(torch.from_numpy, (rows, columns, flips)))
 
 
 def crop_and_flip(images: Tensor, rows: Tensor, columns: Tensor, flips: Tensor, padding: int = PADDING) -> Tensor:
-    """Pad by reflection, crop each image back to its size at its offset, then mirror it left to right where told.
+    """Pad by reflection, crop each image to its size at its offset, then flip it left to right where requested.
 
     Args:
         images: (N, C, H, W) of any type.
         rows, columns: int64 (N,) in 0 to 2 * padding, the top left corner of the crop; padding means no shift.
-        flips: bool (N,). Like the offsets, on the images' device: nothing waits for it and nothing leaves it.
+        flips: bool (N,). Like the offsets, on the images' device: nothing is synchronized or transferred.
         padding: pixels added on every side, fewer than H and W.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the package: checked uint8 tensors in one colour, with a digest."""
+"""Data sets: validated uint8 tensors in one colour, with a digest."""
 
 import hashlib
 import os
@@ -13,24 +13,28 @@ from torch import Tensor
 
 from robustbench_pix.catalogue.registries import datasets
 from robustbench_pix.errors import UserError
+from robustbench_pix.foreign import foreign_code
 from robustbench_pix.identity import DIGEST_LENGTH, canonical_json
 
 PARTS = ("train", "validation", "test")
+NO_FOLDER = Path(os.devnull, "no-home").absolute()
+"""Placeholder for the data folder of a user without a home; some data sets need no folder."""
+
 AUGMENTATIONS = ("none", "crop-and-flip")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set; its tensors are shared by whoever loads it and must not be written to.
+    """A data set; its tensors are shared between callers and must not be modified.
 
     Args:
         train_images: uint8 (N, C, H, W) with C = 1 (gray) or 3 (red, green, blue), values 0 to 255.
-        train_labels: int64 (N,) in 0 to classes - 1, or None where the data set only serves to regularize.
-        validation_images, validation_labels: a fixed validation split, where the data set brings one.
+        train_labels: int64 (N,) in 0 to classes - 1, or None where the data set is regularization data only.
+        validation_images, validation_labels: a fixed validation split, if the data set has one.
         test_images, test_labels: the test set; never trained or tuned on.
         classes: the number of classes, 0 without labels.
-        regularization_augmentation: what is done once to the images that regularize.
-        picture_credit: whom to name where its test images are shown; empty where they are not ours to publish.
+        regularization_augmentation: augmentation applied once to its images as regularization data.
+        picture_credit: attribution shown with its test images; empty if they may not be published.
 
     Raises:
         UserError: a tensor has another type or shape, a label is out of range, or images and labels do not pair up.
@@ -60,7 +64,7 @@ class ImageData:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits of a SHA-256 over everything in the data set that a number may depend on."""
+        """16 hexadecimal digits of a SHA-256 over everything in the data set that results may depend on."""
         content = hashlib.sha256(canonical_json([self.classes, self.regularization_augmentation]).encode())
         for name in (f"{part}_{kind}" for part in PARTS for kind in ("images", "labels")):
             tensor: Tensor | None = getattr(self, name)
@@ -70,7 +74,7 @@ class ImageData:
         return content.hexdigest()[:DIGEST_LENGTH]
 
     def in_colour(self, colour: str) -> "ImageData":
-        """Return the data set with all its images in a colour: itself, where they are already."""
+        """Return the data set with all its images in a colour; itself, if they already are."""
         train = in_colour(self.train_images, colour)
         if train is self.train_images:
             return self
@@ -87,7 +91,7 @@ def load_dataset(reference: str, folder: Path | None, *, root: Path, colour: str
             ``(root, *, colour)`` that returns ``ImageData``.
         folder: where the catalogue file that names it lies.
         root: the folder of data sets, in torchvision's layout.
-        colour: ``gray`` or ``rgb``; what a function returns in the other colour is converted.
+        colour: ``gray`` or ``rgb``; data in the other colour is converted.
 
     Raises:
         UserError: there is no such data set, its files are absent or damaged, or it is no ``ImageData``.
@@ -98,12 +102,33 @@ def load_dataset(reference: str, folder: Path | None, *, root: Path, colour: str
 def default_root() -> Path:
     """Return the folder of data sets: the environment variable RBP_DATA, else the platform's cache folder."""
     named = os.environ.get("RBP_DATA")
-    return Path(named).expanduser() if named else cache_folder() / "data"
+    if named:
+        return Path(named).expanduser()
+    cache = cache_folder()
+    return NO_FOLDER if cache is None else cache / "data"
 
 
-def cache_folder() -> Path:
-    """Return the platform's folder for what this package can make or fetch again."""
-    return Path(platformdirs.user_cache_dir("robustbench_pix"))
+def cache_folder() -> Path | None:
+    """Return the platform's cache folder of this package; None for a user without a home."""
+    try:
+        folder = Path(platformdirs.user_cache_dir("robustbench_pix"))
+    except RuntimeError:  # Of newer versions; older ones return ~/.cache as it stands.
+        return None
+    return folder if folder.is_absolute() else None
+
+
+def required(root: Path) -> Path:
+    """Return a folder of data sets.
+
+    Raises:
+        UserError: there is none, since the user has no home.
+    """
+    if root == NO_FOLDER:
+        raise UserError(
+            "There is no place for data sets, since HOME is not set and this user has no account; name a folder with "
+            "--data-root or RBP_DATA."
+        )
+    return root
 
 
 def to_gray(images: Tensor) -> Tensor:
@@ -135,7 +160,13 @@ def in_colour(images: Tensor, colour: str) -> Tensor:
 def _loaded(source: Any, reference: str, root: Path, colour: str) -> ImageData:
     if not callable(source):
         raise UserError(f"The data set {reference!r} must be a function (root, *, colour) (got {source!r}).")
-    data = source(root, colour=colour)
+    try:
+        with foreign_code():
+            data = source(root, colour=colour)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"The data set {reference!r} could not be loaded: {type(error).__name__}: {error}.") from error
     if not isinstance(data, ImageData):
         wanted = "robustbench_pix.data.base.ImageData"
         raise UserError(f"The data set {reference!r} must return a {wanted} (got {type(data).__name__}).")

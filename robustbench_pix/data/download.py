@@ -1,4 +1,4 @@
-"""Opening torchvision's data sets, and fetching what is absent without leaving half a file behind."""
+"""Opening torchvision's data sets, and downloading absent files without leaving partial ones."""
 
 import shutil
 import socket
@@ -18,7 +18,7 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of torchvision: where its files lie below the data root, and what they must hold.
+    """A torchvision data set: the location of its files below the data root, and the expected content.
 
     ``folder`` holds ``files``; torchvision unpacks them from ``archives``, which are relative to the data root.
     """
@@ -37,7 +37,7 @@ class Source:
 def opened(source: Source, root: Path, *, download: bool = False) -> tuple[Any, Any]:
     """Return torchvision's training and test set from the files below a folder.
 
-    Only with ``download`` does torchvision write there: what it fetches and what it unpacks.
+    Only with ``download`` does torchvision write there: downloads and unpacked files.
 
     Raises:
         UserError: torchvision does not import.
@@ -82,7 +82,7 @@ def _unpacked(source: Source, root: Path) -> tuple[Any, Any]:
 def _downloaded(source: Source, root: Path) -> tuple[Any, Any]:
     """Download into a scratch folder and rename whole files into place.
 
-    Other processes may do the same at the same time, and what is broken off leaves nothing that looks like the data.
+    Other processes may do the same concurrently, and an interrupted download leaves no file that looks complete.
     """
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".download-") as scratch:

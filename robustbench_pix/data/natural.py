@@ -1,15 +1,19 @@
-"""Natural images that regularize: any folder of pictures, cropped to 9:16 and reduced to 36x64 pixels."""
+"""Natural images as regularization data: any folder of pictures, cropped to 9:16 and reduced to 36x64 pixels.
+
+Pictures of every pixel format are brought to 8 bits of red, green and blue in full range, or refused.
+"""
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from robustbench_pix.data.base import ImageData
-from robustbench_pix.data.prepared import kept
+from robustbench_pix.data.base import ImageData, required
+from robustbench_pix.data.cache import cached
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
 
@@ -17,20 +21,21 @@ COUNT = 5000
 HEIGHT, WIDTH = 36, 64
 CROP_HEIGHT, CROP_WIDTH = 144, 256
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-PREPARATION_VERSION = 1
-"""Raised with any change that alters a prepared pixel, so that what was prepared before is not used again."""
+PREPARATION_VERSION = 2
+"""Raised with any change that alters a prepared pixel, so that older cached arrays are not used again."""
 
 
 def natural(root: Path, *, colour: str) -> ImageData:
     """Return 5,000 pictures of the folder ``root/natural`` (all, where there are fewer) as (N, C, 36, 64), no labels.
 
     A fixed keyed permutation of the sorted relative paths chooses and orders them, so they are the same for every seed.
-    Each is cropped (see ``centre_crop``) and area-resized; gray is the luma of that. What was decoded once is kept.
+    Each is rotated by its EXIF tag, cropped (see ``centre_crop``) and area-resized; gray is the luma of that. Decoded
+    pictures are cached.
 
     Raises:
         UserError: the folder is absent, holds fewer than 2 pictures, or a picture cannot be decoded.
     """
-    folder = root / "natural"
+    folder = required(root) / "natural"
     if not folder.is_dir():
         raise UserError(
             f"There is no folder {folder}; put pictures there ({_suffixes()}, in subfolders or not), such as ImageNet's"
@@ -40,7 +45,7 @@ def natural(root: Path, *, colour: str) -> ImageData:
     if len(names) < 2:
         raise UserError(f"{folder} holds {len(names)} pictures ({_suffixes()}); put at least 2 there.")
     chosen = [names[index] for index in stream("natural-images").permutation(len(names))[:COUNT]]
-    images = kept(
+    images = cached(
         ["natural", PREPARATION_VERSION, Image.__version__, _state(folder, chosen)],
         shape=(len(chosen), 3, HEIGHT, WIDTH),
         make=lambda: np.stack([_decoded(folder / name) for name in chosen]),
@@ -66,9 +71,14 @@ def centre_crop(width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def prepare(picture: Image.Image) -> np.ndarray:
-    """Return a picture as uint8 (3, 36, 64): red, green, blue of its centred crop, area-resized."""
-    resized = picture.convert("RGB").crop(centre_crop(*picture.size)).resize((WIDTH, HEIGHT), Image.Resampling.BOX)
-    return np.asarray(resized).transpose(2, 0, 1)
+    """Return a picture as uint8 (3, 36, 64): red, green, blue of its centred crop, upright, area-resized.
+
+    Pixels of more than 8 bits are scaled by the range of their kind; see ``reduced``, also for refused formats.
+    """
+    # The rotated picture has no format, which is needed to interpret its pixels.
+    turned = upright(picture)
+    turned.format = picture.format
+    return reduced(turned, centre_crop(*turned.size), (WIDTH, HEIGHT))
 
 
 def _pictures(folder: Path) -> Iterator[str]:
@@ -84,7 +94,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _state(folder: Path, names: list[str]) -> list[str | int]:
-    """Tell one choice of pictures from another: where they lie, their names, sizes and when they were written."""
+    """Return the cache key of a choice of pictures: their folder, names, sizes and modification times."""
     try:
         states = [(name, (folder / name).stat()) for name in names]
     except OSError as error:
@@ -104,3 +114,53 @@ def _decoded(path: Path) -> np.ndarray:
 
 def _suffixes() -> str:
     return ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
+
+
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+LARGEST_OF_16_BITS, LARGEST_OF_12_BITS = 2**16 - 1, 2**12 - 1
+LARGEST_OF_8_BITS = 255
+
+Box = tuple[int, int, int, int]
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """Return a picture rotated by its EXIF orientation; a damaged tag is ignored."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # A damaged picture is reported when it is decoded.
+        return picture
+
+
+def reduced(picture: Image.Image, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """Return the crop of a picture as uint8 (3, height, width): red, green, blue, averaged over areas.
+
+    Pixels of 16 bits are scaled by the full range of 16 bits, whatever the largest of the picture, so that pictures
+    stay comparable; 12 bits stored in 16 come out dark, which a warning says. Transparency is dropped.
+
+    Args:
+        picture: of any of Pillow's modes.
+        box: left, top, right, bottom, in pixels.
+        size: width and height of the result, in pixels.
+
+    Raises:
+        ValueError: pixels of 32 bits, whole or real, whose range nothing states, or a mode that Pillow cannot convert.
+    """
+    if picture.mode in SIXTEEN_BITS or (picture.mode == "I" and picture.format == "PNG"):  # As Pillow 10 opens them.
+        return _reduced_from_16_bits(picture, box, size)
+    if picture.mode in ("I", "F"):
+        raise ValueError("its pixels have 32 bits, of which no range is known; save it with 8 or 16 bits")
+    resized = picture.convert("RGB").crop(box).resize(size, Image.Resampling.BOX)
+    return np.asarray(resized).transpose(2, 0, 1)
+
+
+def _reduced_from_16_bits(picture: Image.Image, box: Box, size: tuple[int, int]) -> np.ndarray:
+    values = np.asarray(picture).astype(np.float32)
+    if values.max() <= LARGEST_OF_12_BITS:
+        warnings.warn(
+            "A picture of 16 bits holds no value above 4095, as cameras of 12 bits write them; it is scaled by the "
+            "full range of 16 bits and so is nearly black: multiply its values by 16 if that is not meant.",
+            stacklevel=2,
+        )
+    resized = Image.fromarray(values).crop(box).resize(size, Image.Resampling.BOX)
+    levels = np.rint(np.asarray(resized) * (LARGEST_OF_8_BITS / LARGEST_OF_16_BITS)).astype(np.uint8)
+    return np.repeat(levels[None], 3, axis=0)

@@ -1,4 +1,4 @@
-"""From a data set to what a training takes: the images that regularize, and the training and validation split."""
+"""From a data set to the inputs of training: regularization data, and the training and validation split."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Split(NamedTuple):
 
 
 def regularization_images(data: ImageData, *, count: int, colour: str) -> Tensor:
-    """Return the images that regularize, uint8 (min(count, size), C, H, W), the same for every seed and recipe.
+    """Return the regularization data, uint8 (min(count, size), C, H, W), the same for every seed and recipe.
 
     They are the first training images before any validation split (their labels are not used), augmented once where
     the data set says so, and frozen.
@@ -33,7 +33,7 @@ def regularization_images(data: ImageData, *, count: int, colour: str) -> Tensor
     if data.regularization_augmentation == "none":
         return images
     crops = draw_crops(stream("regularization-augmentation"), len(images))
-    rows, columns, flips = (torch.from_numpy(draw).to(images.device) for draw in crops)
+    rows, columns, flips = (draw.to(images.device) for draw in crops)
     return crop_and_flip(images, rows, columns, flips)
 
 
@@ -44,13 +44,13 @@ def split(data: ImageData, *, seed: int, fraction: float, limit: int | None) -> 
         data: a data set with labels.
         seed: chooses the validation images, unless the data set brings a fixed validation split.
         fraction: the share of the training images to hold out, rounded, at least one image.
-        limit: use only so many training images, the first ones; None uses all.
+        limit: use only the first ``limit`` training images; None uses all.
 
     Raises:
         UserError: the data set has no labels, or too few images to hold one out.
     """
     if data.train_labels is None:
-        raise UserError("This data set has no labels, so it can regularize (TASK:IMAGES) but not be a task.")
+        raise UserError("This data set has no labels, so it can regularize (TASK:DATA) but not be a task.")
     images, labels = data.train_images[:limit], data.train_labels[:limit]
     if data.validation_images is not None and data.validation_labels is not None:
         return Split(images, labels, data.validation_images, data.validation_labels)

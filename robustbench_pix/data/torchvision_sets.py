@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_pix.data.base import ImageData
+from robustbench_pix.data.base import ImageData, required
 from robustbench_pix.data.download import Source, fetched, opened
 from robustbench_pix.errors import UserError
 
@@ -83,7 +83,7 @@ def read(source: Source, root: Path, *, colour: str) -> ImageData:
         UserError: the files are neither there nor can they be downloaded, they are damaged or hold another number of
             images, or torchvision does not import.
     """
-    folder = root / source.folder
+    folder = required(root) / source.folder
     present = all((folder / name).is_file() for name in source.files)
     try:
         train, test = opened(source, root) if present else fetched(source, root)
@@ -111,7 +111,7 @@ def read(source: Source, root: Path, *, colour: str) -> ImageData:
 
 
 def to_images(raw: Tensor | np.ndarray) -> Tensor:
-    """Return what torchvision keeps, uint8 (N, H, W) or (N, H, W, 3), as uint8 (N, C, H, W).
+    """Return torchvision's arrays, uint8 (N, H, W) or (N, H, W, 3), as uint8 (N, C, H, W).
 
     >>> to_images(np.zeros((5, 32, 32, 3), dtype=np.uint8)).shape
     torch.Size([5, 3, 32, 32])

@@ -1,1 +1,1 @@
-"""One model under one attack: what came out of each image, judged here and by no engine."""
+"""Evaluation of a model under an attack: every image is judged here, never by an attack."""

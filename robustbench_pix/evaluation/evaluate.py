@@ -1,4 +1,4 @@
-"""Attack one model and record what became of every image, strength and repetition."""
+"""Attack one model, and record the outcome of every image, strength and repetition."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,20 +8,21 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.access import guarded
 from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, MinimalDistanceAttack
-from robustbench_pix.attacks.memory import Memory
+from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.querying.oracle import guarded
 from robustbench_pix.devices import arithmetic
-from robustbench_pix.evaluation.batch import Batch, Case, Columns, Subject
+from robustbench_pix.evaluation.batch import AttackedModel, AttackSetting, Batch, Columns
+from robustbench_pix.evaluation.example_images import ExampleImages
 from robustbench_pix.evaluation.judging import judge_batch, predict
-from robustbench_pix.evaluation.pictures import Pictures
 from robustbench_pix.randomness import global_streams, stream
 
+BATCH_CACHE_BYTES = 2**26
 GRADIENT_BATCH = 256
-"""Images of which an attack of ours may take gradients at once on a GPU; a matter of memory."""
+"""Batch size of own attacks with gradients on a GPU; limited by memory."""
 
 QUERY_BATCH = 4096
-"""Images about which an attack of ours that takes no gradients asks a GPU at once."""
+"""Batch size of own attacks without gradients on a GPU."""
 
 COLUMN_TYPES = {
     "label": np.int16,
@@ -33,14 +34,19 @@ COLUMN_TYPES = {
     "found_at": np.int32,
     "queries_at_half": np.int32,
 }
-"""Those of all other columns that a batch gives are float32."""
+"""All other columns are float32."""
 
 
 def attacked_indices(task: str, images: int, wanted: int | None) -> np.ndarray:
-    """Return which test images are attacked: all, or a fixed keyed choice; a smaller choice is part of a larger one."""
+    """Return the attacked test images: all, or a fixed keyed choice; a smaller choice is a subset of a larger one."""
     if wanted is None or wanted >= images:
         return np.arange(images)
-    return np.sort(stream("attacked-images", task).permutation(images)[:wanted])
+    return np.sort(image_order(task, images)[:wanted])
+
+
+def image_order(task: str, images: int) -> np.ndarray:
+    """Return the test indices in the fixed keyed order in which attacks on fewer images choose them."""
+    return stream("attacked-images", task).permutation(images)
 
 
 def evaluate(
@@ -49,11 +55,11 @@ def evaluate(
     attack: Attack,
     images: Tensor,
     labels: Tensor,
-    case: Case,
+    setting: AttackSetting,
     *,
     device: str,
-    source_memory: Memory | None = None,
-    pictures: Pictures | None = None,
+    source_cache: TensorCache | None = None,
+    pictures: ExampleImages | None = None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> pd.DataFrame:
     """Return one row for each strength x repetition x image, in this order; distances of one run serve all strengths.
@@ -62,55 +68,57 @@ def evaluate(
         network: the attacked model, on the device.
         source: the source model of a transfer attack, or None.
         images: the test images, float32 in [0, 1], (N, C, H, W), on the device; labels int64 (N,).
-        source_memory: of this source and these images alone, for whatever is the same for every attacked model.
-        pictures: keeps what was judged of its images; no number depends on it.
+        source_cache: cache for this source and these images, of results that are the same for every attacked model.
+        pictures: keeps the judged images of its indices; no number depends on it.
 
     Returns:
         ``index, repetition, strength, label, clean_prediction, prediction, correct, failed, l2, linf, queries``; at
         given strengths ``found_at``, the query that found the first adversarial within the strength, 0 for none; for
-        attacks of minimal distance (strength is NaN, l2 and linf are infinite where nothing was found) the best
+        attacks of minimal distance (strength is NaN, l2 and linf are infinite without an adversarial) the best
         distance so far, in the attack's norm, after 10 to 100,000 queries, ``distance_at_10, distance_at_20, ...``, and
-        ``queries_at_half, distance_at_half`` when half of the queries had been asked.
+        ``queries_at_half, distance_at_half`` after half of the queries.
     """
-    indices = attacked_indices(case.task, len(images), case.evaluation.images)
-    size = _batch_size(attack, case, device, images.shape[1:].numel())
-    rounds = _rounds(attack, indices, case.evaluation.repetitions, size)
+    indices = attacked_indices(setting.task, len(images), setting.evaluation.images)
+    size = _batch_size(attack, setting, device, images.shape[1:].numel())
+    rounds = _rounds(attack, indices, setting.evaluation.repetitions, size)
     batches: list[Columns] = []
     with ExitStack() as stack:
         for model in (network, source):
             if model is not None:
                 stack.enter_context(guarded(model))
         stack.enter_context(arithmetic("float32"))
-        clean = asked = predict(network, images, device=device)
-        if source is not None and isinstance(attack, MinimalDistanceAttack) and attack.needs_starts:
-            asked = predict(source, images, device=device)
-        subject = Subject(network, source, images, labels, clean, asked, device, source_memory)
+        clean = queried = predict(network, images, device=device)
+        if source is not None and isinstance(attack, MinimalDistanceAttack):
+            queried = predict(source, images, device=device)
+        # The strengths of a batch share what follows from the source, also where no cache outlives this model.
+        cache = TensorCache(BATCH_CACHE_BYTES) if source_cache is None else source_cache
+        attacked = AttackedModel(network, source, images, labels, clean, queried, device, cache)
         for done, (numbers, repetitions) in enumerate(rounds, start=1):
             pictured = [] if pictures is None else pictures.places(numbers, repetitions)
-            batch = Batch(subject, case, numbers, repetitions, pictured)
+            batch = Batch(attacked, setting, numbers, repetitions, pictured)
             with global_streams("attack", *batch.first_key.parts):
                 run = batch.fixed(attack) if isinstance(attack, FixedStrengthAttack) else batch.minimal(attack)
             batches.append(run)
             if pictures is not None:
                 pictures.add(numbers[pictured], batch.pictures)
             progress(done / len(rounds))
-    strengths = case.strengths if isinstance(attack, FixedStrengthAttack) else (np.nan,)
+    strengths = setting.strengths if isinstance(attack, FixedStrengthAttack) else (np.nan,)
     return _marked(_table(rounds, strengths, batches), attack)
 
 
-def _batch_size(attack: Attack, case: Case, device: str, entries: int) -> int:
-    """Return how many images an attack is given: part of the numbers for an engine, a matter of speed for our own."""
+def _batch_size(attack: Attack, setting: AttackSetting, device: str, entries: int) -> int:
+    """Return the batch size of an attack: it affects the numbers of a library, but only the speed of own attacks."""
     if attack.one_by_one:
         return 1
     if attack.batch_dependent:
-        return case.evaluation.batch_size
-    if device == "cpu" or case.access == "none":
+        return setting.evaluation.batch_size
+    if device == "cpu" or setting.access == "none":
         return judge_batch(device, entries)
-    return GRADIENT_BATCH if case.access in ("transfer", "gradients") else QUERY_BATCH
+    return GRADIENT_BATCH if setting.access in ("transfer", "gradients") else QUERY_BATCH
 
 
 def _rounds(attack: Attack, indices: np.ndarray, repetitions: int, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the test indices and repetitions of each batch; only ours may mix repetitions in a batch."""
+    """Return the test indices and repetitions of each batch; only own attacks may mix repetitions in a batch."""
     numbers, rounds = np.tile(indices, repetitions), np.repeat(np.arange(repetitions), len(indices))
     pool = len(indices) if attack.batch_dependent or attack.one_by_one else len(numbers)
     firsts = [start + first for start in range(0, len(numbers), pool) for first in range(0, pool, size)]

@@ -1,13 +1,14 @@
-"""Judge what an attack returns: finite, in bounds, how far, and does the model really get it wrong."""
+"""Judging of perturbed images: finite, in bounds, within the radius, and really misclassified."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.geometry import reach
+from robustbench_pix.attacks.common.norms import reach
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.errors import JobFailedError
+from robustbench_pix.evaluation.answers import NO_ANSWER
 
 BOUNDS_TOLERANCE = 1e-4
 
@@ -15,7 +16,7 @@ BOUNDS_TOLERANCE = 1e-4
 class Verdict(NamedTuple):
     """For each image (N,): the prediction, whether the attack failed on it, and the perturbation's norms.
 
-    ``images`` are those that were judged, float32 in [0, 1], (N, C, H, W).
+    ``images`` are the judged ones, float32 in [0, 1], (N, C, H, W).
     """
 
     prediction: Tensor
@@ -26,26 +27,34 @@ class Verdict(NamedTuple):
 
 
 def judge_batch(device: str, entries: int) -> int:
-    """Return how many images of so many entries (C x H x W) are judged at once; a matter of speed.
+    """Return the batch size for images of ``entries`` = C x H x W; affects speed only.
 
-    Measured on one thread: images of 8x8 pixels take 11 us each by 512 and 19 us by 64, where calling layers is what
-    takes time; those of 28x28 and 32x32 pixels take up to half as long again by 256 or more as by 64, since the feature
-    maps outgrow the caches, and the C library gives their memory back to the system after each layer.
+    Measured on one thread: images of 8x8 pixels take 11 us each in batches of 512 and 19 us in batches of 64, by the
+    overhead of calling layers; images of 28x28 and 32x32 pixels take up to half as long again in batches of 256 or more
+    as in batches of 64, since the feature maps exceed the caches, and the C library returns their memory to the system
+    after each layer.
     """
     return max(64, 2**15 // entries) if device == "cpu" else 2048
 
 
 @torch.no_grad()
 def predict(network: nn.Module, images: Tensor, *, device: str) -> Tensor:
-    """Return the predicted classes, int64 (N,), by a float32 forward pass without TF32; the caller sets eval mode."""
+    """Return the predicted classes, int64 (N,), by a float32 forward pass without TF32; the caller sets eval mode.
+
+    ``NO_ANSWER`` where a logit is not finite.
+    """
     together = judge_batch(device, images.shape[1:].numel())
     with arithmetic("float32"):
-        parts = [network(batch).argmax(dim=1) for batch in images.split(together)]
+        parts = [_classes(network(batch)) for batch in images.split(together)]
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=images.device)
 
 
+def _classes(logits: Tensor) -> Tensor:
+    return logits.argmax(dim=1).masked_fill(~logits.isfinite().all(dim=1), NO_ANSWER)
+
+
 def accept(returned: Tensor | None, images: Tensor) -> Tensor:
-    """Return what an attack returned for images, detached, of their type and on their device.
+    """Return an attack's result, detached, of the type and on the device of the images.
 
     Raises:
         JobFailedError: it is not one image for each image.
@@ -78,6 +87,6 @@ def judge(
 
 
 def unmoved(prediction: Tensor, images: Tensor) -> Verdict:
-    """Return the verdict on images that an attack left as they were, bit for bit, of which the prediction is known."""
+    """Return the verdict on images that an attack left unchanged, bit for bit, with known predictions."""
     nowhere = images.new_zeros(len(images))
     return Verdict(prediction, torch.zeros_like(prediction, dtype=torch.bool), nowhere, nowhere, images)

@@ -1,12 +1,15 @@
-"""Build the network of a task from its reference, with initial weights that depend on the seed alone."""
+"""Networks by reference, with initial weights that depend on the seed alone, and ensembles of networks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from robustbench_pix.catalogue.registries import networks
 from robustbench_pix.errors import UserError
+from robustbench_pix.foreign import foreign_code
 from robustbench_pix.randomness import global_streams
 
 
@@ -21,7 +24,8 @@ def build_network(
     build = networks.load(reference, folder)
     with global_streams("initialization", seed):
         try:
-            network = build(channels=channels, classes=classes, **parameters)
+            with foreign_code():
+                network = build(channels=channels, classes=classes, **parameters)
         except TypeError as error:
             raise UserError(f"The network {reference!r} refused its parameters: {error}.") from error
     if not isinstance(network, nn.Module) or not callable(getattr(network, "features", None)):
@@ -34,3 +38,24 @@ def build_network(
 def features(network: nn.Module, images: Tensor) -> list[Tensor]:
     """Return the tapped feature maps of a network that ``build_network`` accepted."""
     return cast(list[Tensor], cast(Any, network).features(images))
+
+
+class MeanLogits(nn.Module):
+    """The mean of the logits of several networks.
+
+    Liu et al. 2017 (arXiv 1611.02770) attack the mean of the models' probabilities; Dong et al. 2018 (arXiv 1710.06081)
+    compare it with the mean of losses and of logits, and find that of the logits to transfer best.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the mean logits, (N, classes)."""
+        return torch.stack([network(images) for network in self.networks]).mean(dim=0)
+
+
+def ensemble(networks: Sequence[nn.Module]) -> nn.Module:
+    """Return networks as one; a single network is itself."""
+    return networks[0] if len(networks) == 1 else MeanLogits(networks)

@@ -1,7 +1,7 @@
-"""A trained network that is only asked, never trained: the same logits to rounding, in less time.
+"""Memory layout of networks, and trained networks prepared for inference: the same logits to rounding, in less time.
 
-BatchNorm with fixed statistics is a scale and a shift, which the convolution before it takes over. A CPU then keeps the
-maps in the layout of its convolution library (oneDNN) from the first convolution to the last.
+BatchNorm with fixed statistics is a scale and a shift, folded into the preceding convolution. On a CPU the maps then
+stay in the layout of the convolution library (oneDNN) from the first convolution to the last.
 """
 
 import copy
@@ -16,10 +16,10 @@ from robustbench_pix.networks.resnet import BasicBlock, ResNet
 
 
 def for_inference(network: nn.Module) -> nn.Module:
-    """Return a network to ask, in eval mode and without gradients, on the device of the given one.
+    """Return a network for inference, in eval mode and without gradients, on the same device.
 
-    A network whose inside is known, ``robustbench_pix.networks.resnet.ResNet``, stays as it is and is copied; any other
-    is given back itself, in eval mode and in channels_last.
+    A ``robustbench_pix.networks.resnet.ResNet`` is copied and not changed; any other network is returned itself, in
+    eval mode and in channels_last.
     """
     network = network.eval()
     if type(network) is not ResNet:
@@ -30,22 +30,24 @@ def for_inference(network: nn.Module) -> nn.Module:
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Lay the weights out with the channels last, where GPUs and most CPUs compute faster; images follow them.
+    """Convert the weights to channels_last, where GPUs and most CPUs are faster; images follow them.
 
-    A network of which nothing is known stays as it is: one that calls ``view`` on its maps would refuse.
+    An opaque model is not converted, since a network that calls ``view`` on its maps would fail.
     """
-    return network if isinstance(network, AsItIs) else network.to(memory_format=torch.channels_last)
+    if isinstance(network, OpaqueModel) or crashes_in_channels_last(network):
+        return network
+    return network.to(memory_format=torch.channels_last)
 
 
-class AsItIs(nn.Module):
-    """A network of which nothing is known but that it takes images (N, C, H, W) and returns logits (N, classes)."""
+class OpaqueModel(nn.Module):
+    """A user's network of unknown structure, from images (N, C, H, W) to logits (N, classes)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, float32 (N, classes); the network is given its images in the usual layout."""
+        """Return the logits, float32 (N, classes); the network gets contiguous images."""
         logits = self.network(images.contiguous())
         if not isinstance(logits, Tensor):
             raise TypeError(f"it returns a {type(logits).__name__} where a tensor of logits is expected")
@@ -58,7 +60,7 @@ class _Blocked(nn.Module):
     def __init__(self, folded: ResNet) -> None:
         super().__init__()
         self.folded = folded
-        # No buffers: what can be computed from the weights is no part of the network's state.
+        # Not buffers: they are computed from the weights, so they do not belong to the network's state.
         self.reordered = {
             module: (module.weight.to_mkldnn(), cast(Tensor, module.bias).to_mkldnn())
             for module in folded.modules()
@@ -101,3 +103,31 @@ def _fold(parent: nn.Module, convolution: str, normalization: str) -> None:
     layers = cast(nn.Conv2d, getattr(parent, convolution)), cast(nn.BatchNorm2d, getattr(parent, normalization))
     setattr(parent, convolution, fuse_conv_bn_eval(*layers))
     setattr(parent, normalization, nn.Identity())
+
+
+SAFE_CHANNELS = 8
+"""On processors with AVX2 and without AVX-512, torch 2.14 (oneDNN) writes beyond its memory in the backward pass of a
+strided 1x1 convolution of fewer channels in channels_last: trainings of very narrow networks crash."""
+
+
+def crashes_in_channels_last(network: nn.Module) -> bool:
+    """Return whether gradients of a network in channels_last may corrupt the memory of the process, on its device."""
+    return any(
+        isinstance(layer, nn.Conv2d)
+        and layer.weight.device.type == "cpu"
+        and layer.kernel_size == (1, 1)
+        and max(layer.stride) > 1
+        and layer.in_channels < SAFE_CHANNELS
+        for layer in network.modules()
+    )
+
+
+def layout(network: nn.Module, device: str) -> torch.memory_format:
+    """Return the layout of weights and images in training: channels_last, in which convolutions are faster.
+
+    Not on a CPU where BatchNorm may be torch's own, which is inaccurate there (``networks/segments.py``), and not where
+    ``crashes_in_channels_last``.
+    """
+    known = getattr(network, "fusible", False) or not device.startswith("cpu")
+    safe = known and not crashes_in_channels_last(network)
+    return torch.channels_last if safe else torch.contiguous_format

@@ -1,4 +1,4 @@
-"""A network without shortcuts, in the manner of Simonyan and Zisserman 2015 (arXiv 1409.1556): unlike every task's own.
+"""A network without shortcuts, after Simonyan and Zisserman 2015 (arXiv 1409.1556), unlike the network of any task.
 
 It takes images in [0, 1], shape (N, C, H, W), of 4 pixels and more, and scales them itself.
 """

@@ -1,7 +1,7 @@
 """Residual networks (He et al. 2016) with the stem of Attias, Pehlevan and Obeid: stride 1, no max-pool.
 
 Every network takes images in [0, 1], shape (N, C, H, W), and scales them itself: ``scale * (image - shift)``.
-The images of a batch meet in ``BatchNorm2d`` alone, so several forwards can be fused into one (``segments.py``).
+The images of a batch interact in ``BatchNorm2d`` alone, so forward passes can be fused into one (``segments.py``).
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(channels_in, classes)
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Return what the first layer is given."""
+        """Return the input of the first layer."""
         return self.scale * (images - self.shift)
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -121,7 +121,7 @@ def _paper(blocks: Sequence[int], channels: int, classes: int, width: int, scale
 
 
 def small(*, channels: int, classes: int, width: int = 16, scale: float = 1.0, shift: float = 0.0) -> ResNet:
-    """Return a network of three stages of one block each, for images of any size and a laptop's patience."""
+    """Return a network of three stages of one block each, for images of any size, trained on a laptop in minutes."""
     return ResNet(
         channels=channels,
         classes=classes,

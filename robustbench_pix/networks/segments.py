@@ -1,8 +1,8 @@
-"""BatchNorm over the segments of a batch, one after the other: several train-mode forwards fused into one.
+"""BatchNorm over the segments of a batch, one after the other: several train-mode forward passes fused into one.
 
-Convolutions do not care whether images pass together or in turn; BatchNorm does. A fused pass in which it normalizes
-each segment by the segment's own statistics, and updates its running statistics segment by segment, is the same as
-separate passes, and costs one launch of every other layer instead of several.
+Only BatchNorm depends on the composition of a batch. A fused pass in which it normalizes each segment by the segment's
+own statistics, and updates its running statistics segment by segment, is equivalent to separate passes, with a single
+launch of every other layer.
 """
 
 from collections.abc import Iterator
@@ -108,7 +108,7 @@ def _spread(values: Tensor) -> Tensor:
 
 @contextmanager
 def segmented(network: nn.Module, segments: tuple[int, ...]) -> Iterator[None]:
-    """Let the ``BatchNorm2d`` of a network treat batches of ``sum(segments)`` images as so many batches."""
+    """Let the ``BatchNorm2d`` of a network treat a batch of ``sum(segments)`` images as separate batches."""
     layers = [module for module in network.modules() if isinstance(module, BatchNorm2d)]
     for layer in layers:
         layer.segments = segments

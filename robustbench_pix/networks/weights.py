@@ -1,24 +1,41 @@
-"""Weights from a file of somebody else: read without running code of it, and fitted to a network by name."""
+"""Weights from an external file: read without running its code, and matched to a network by name."""
 
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from robustbench_pix.errors import UserError
 
-NESTED_IN = ("state_dict", "model")
-"""Keys of a checkpoint under which the state dict may lie."""
+NESTED_IN = ("state_dict", "model_state_dict", "model_state", "model", "net")
+"""Keys of a checkpoint under which the state dict may be nested."""
 
-WRAPPERS = ("module.", "_orig_mod.")
-"""Prefixes that DataParallel and torch.compile put before every name."""
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")
+"""Prefixes that DataParallel, torch.compile and a Lightning module's attribute put before every name."""
+
+PROFILED = ("total_ops", "total_params")
+"""Buffers that a FLOP profiler leaves in every module."""
+
+SAFETENSORS_HEADER_BYTES = 8
 
 NAMED_AT_MOST = 3
+NUMPY_SCALAR = np.float64(0).__reduce__()[0]
+NUMPY_NUMBERS: list[Any] = [
+    NUMPY_SCALAR,
+    (NUMPY_SCALAR, "numpy.core.multiarray.scalar"),  # as numpy 1 wrote it
+    (NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"},
+]
+"""Safe globals to read numpy numbers stored beside the weights, such as the best accuracy; none of them runs code."""
+
 MEND = "save the state dict alone, torch.save(model.state_dict(), FILE), or as safetensors"
 
 
@@ -28,17 +45,17 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, wants to run code when it is read, or holds no state dict.
     """
-    loaded = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
-    for name in NESTED_IN:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(name), Mapping):
-            loaded = loaded[name]
+    loaded = _safetensors(path) if _is_safetensors(path) else _torch_file(path)
+    for _ in NESTED_IN:  # A dictionary may hold itself.
+        if isinstance(loaded, Mapping):
+            loaded = next((loaded[name] for name in NESTED_IN if isinstance(loaded.get(name), Mapping)), loaded)
     if not isinstance(loaded, Mapping) or not any(isinstance(value, Tensor) for value in loaded.values()):
         raise UserError(f"{path} holds no state dict; {MEND}.")
     return dict(loaded)
 
 
 def fit_weights(network: nn.Module, weights: dict[str, Any], path: Path) -> None:
-    """Load a state dict into a network; a wrapper's prefix is taken off where the network does not know the name.
+    """Load a state dict into a network; a wrapper's prefix is removed where the network does not have the name.
 
     Raises:
         UserError: names or shapes differ; up to three of each are named.
@@ -47,6 +64,8 @@ def fit_weights(network: nn.Module, weights: dict[str, Any], path: Path) -> None
     fitted: dict[str, Any] = {}
     for name, value in weights.items():
         plain = _unwrapped(name, expected)
+        if plain not in expected and name.rpartition(".")[2] in PROFILED:
+            continue
         fitted[plain if plain not in weights else name] = value
     wrong = [
         f"{name} {tuple(value.shape)} instead of {tuple(expected[name].shape)}"
@@ -88,16 +107,25 @@ def _some(what: str, names: list[str]) -> str:
     return f"{what} {', '.join(names[:NAMED_AT_MOST])}{more}"
 
 
+def _is_safetensors(path: Path) -> bool:
+    """Return whether a file is safetensors by its suffix, or by its beginning: the length of a header, then JSON."""
+    if path.suffix == ".safetensors":
+        return True
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(SAFETENSORS_HEADER_BYTES + 1)[SAFETENSORS_HEADER_BYTES:] == b"{"
+    return False
+
+
 def _safetensors(path: Path) -> Any:
     try:
         return load_file(path)
-    except Exception as error:  # The library raises errors of its own, of the system, and KeyError.
+    except Exception as error:  # The library raises its own errors, system errors and KeyError.
         raise UserError(f"{path} cannot be read as safetensors: {str(error).rstrip('. ')}.") from error
 
 
 def _torch_file(path: Path) -> Any:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(NUMPY_NUMBERS):
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A file that is none of torch's raises whatever its bytes lead to.

@@ -1,1 +1,1 @@
-"""What recipes add to the loss: a penalty on feature maps, and the targets that it pulls towards."""
+"""Regularizers: penalties on feature maps, and the targets of similarity."""

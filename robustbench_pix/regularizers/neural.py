@@ -1,4 +1,4 @@
-"""The neural target (Li et al. 2019): similarities of neural responses, read from a file that the user supplies."""
+"""The neural target (Li et al. 2019): similarities of neural responses, read from the user's file."""
 
 import hashlib
 from pathlib import Path
@@ -33,7 +33,7 @@ def response_similarity(responses: Tensor, reliability: Tensor | None = None) ->
 
 
 def neural_similarity(parameters: SimilarityParameters, folder: Path | None, images: int) -> Tensor:
-    """Return (images, images) float64, NaN for pairs of which the file says nothing.
+    """Return similarities (images, images), float64, NaN for pairs that the file does not cover.
 
     Raises:
         UserError: a file is absent or has the wrong shape, the matrix is not symmetric, or holds NaN or values outside
@@ -115,9 +115,7 @@ def _checked_similarity(values: np.ndarray, path: Path) -> Tensor:
 def _order(order: str, folder: Path | None, rows: int, images: int, path: Path) -> Tensor:
     if order == "prepared":
         if rows != images:
-            raise UserError(
-                f"{path} has {rows} rows, but there are {images} regularization images in the prepared order."
-            )
+            raise UserError(f"{path} has {rows} rows, but the prepared regularization data have {images} images.")
         return torch.arange(images)
     numbers = _tensors(_path(order, folder), "order")["order"]
     valid = numbers.shape == (rows,) and numbers.dtype.kind in "iu" and len(np.unique(numbers)) == rows

@@ -1,11 +1,11 @@
-"""Pairs i < j of N images, numbered row by row: (0, 1), (0, 2), ..., (0, N-1), (1, 2), ..."""
+"""Pairs i < j of N images, ranked row by row: (0, 1), (0, 2), ..., (0, N-1), (1, 2), ..."""
 
 import torch
 from torch import Tensor
 
 
 def pair_count(images: int) -> int:
-    """Return how many pairs i < j there are.
+    """Return the number of pairs i < j.
 
     >>> pair_count(5000)
     12497500
@@ -14,7 +14,7 @@ def pair_count(images: int) -> int:
 
 
 def unrank(ranks: Tensor, images: int) -> tuple[Tensor, Tensor]:
-    """Return i and j of pairs given by their number; ranks (K,) int64 in 0 .. pair_count(images) - 1.
+    """Return i and j of pairs by their rank; ranks (K,) int64 in 0 .. pair_count(images) - 1.
 
     Exact: the root is taken in float64 and corrected by one where it fell on the wrong side.
 
@@ -29,7 +29,7 @@ def unrank(ranks: Tensor, images: int) -> tuple[Tensor, Tensor]:
 
 
 def condensed(matrix: Tensor) -> Tensor:
-    """Return the entries i < j of a square matrix in the order of their numbers, (pair_count,)."""
+    """Return the entries i < j of a square matrix in the order of their ranks, (pair_count,)."""
     rows, columns = torch.triu_indices(len(matrix), len(matrix), offset=1)
     return matrix[rows, columns]
 

@@ -1,4 +1,4 @@
-"""Targets of the similarity regularizer: a value for each pair of images, and which pairs are drawn."""
+"""Targets of the similarity regularizer: a value for each pair of images, and the pairs that are drawn."""
 
 import hashlib
 from pathlib import Path
@@ -15,15 +15,15 @@ from robustbench_pix.regularizers.pairs import condensed
 from robustbench_pix.regularizers.similarity import pixel_similarity, threshold
 
 
-class Target(NamedTuple):
-    """``values``: float32 (pairs,), one for each pair; ``allowed``: numbers of the pairs to draw, None for all."""
+class PairTargets(NamedTuple):
+    """``values``: float32 (pairs,), one for each pair; ``allowed``: ranks of the pairs to draw, None for all."""
 
     values: Tensor
     allowed: Tensor | None
 
 
-def build_target(images: Tensor, parameters: SimilarityParameters, *, seed: int, folder: Path | None) -> Target:
-    """Return the target that a recipe names, for regularization images (N, C, H, W).
+def build_target(images: Tensor, parameters: SimilarityParameters, *, seed: int, folder: Path | None) -> PairTargets:
+    """Return the target that a recipe names, for regularization data (N, C, H, W).
 
     ``pixel``: S^pixel. ``thresholded``: S^Th, which is 1, -1 or 0 (equation 3). ``low``, ``high``, ``positive``,
     ``negative``, ``double``: S^Th on a subset of the pairs. ``neural``: from a file. ``zero``: 0 everywhere. With
@@ -32,9 +32,9 @@ def build_target(images: Tensor, parameters: SimilarityParameters, *, seed: int,
     if parameters.target == "neural":
         similarity = condensed(neural_similarity(parameters, folder, len(images)))
         known = ~torch.isnan(similarity)
-        target = Target(similarity.nan_to_num().float(), None if known.all() else known.nonzero().flatten())
+        target = PairTargets(similarity.nan_to_num().float(), None if known.all() else known.nonzero().flatten())
     elif parameters.target in ("zero", "none"):
-        target = Target(torch.zeros(len(images) * (len(images) - 1) // 2), None)
+        target = PairTargets(torch.zeros(len(images) * (len(images) - 1) // 2), None)
     else:
         target = _pixel_target(_pixel_similarity_of_pairs(images), parameters)
     if target.allowed is not None and len(target.allowed) == 0:
@@ -46,7 +46,7 @@ _similarities: dict[tuple[object, ...], Tensor] = {}
 
 
 def _pixel_similarity_of_pairs(images: Tensor) -> Tensor:
-    """Return S^pixel of all pairs; that of the last images is kept for the other seeds and recipes."""
+    """Return S^pixel of all pairs; that of the last images is cached for the other seeds and recipes."""
     content = images.shape, images.dtype, hashlib.sha256(images.numpy().tobytes()).digest()
     if content not in _similarities:
         _similarities.clear()
@@ -54,13 +54,13 @@ def _pixel_similarity_of_pairs(images: Tensor) -> Tensor:
     return _similarities[content]
 
 
-def _pixel_target(similarity: Tensor, parameters: SimilarityParameters) -> Target:
+def _pixel_target(similarity: Tensor, parameters: SimilarityParameters) -> PairTargets:
     if parameters.target == "pixel":
-        return Target(similarity.float(), None)
+        return PairTargets(similarity.float(), None)
     cut = parameters.threshold
     values = threshold(similarity, cut).float()
     if parameters.target == "thresholded":
-        return Target(values, None)
+        return PairTargets(values, None)
     small = similarity.abs() < cut
     kept = {
         "low": small,
@@ -69,12 +69,12 @@ def _pixel_target(similarity: Tensor, parameters: SimilarityParameters) -> Targe
         "negative": (similarity < -cut) | small,
         "double": (similarity.abs() > cut) | (similarity.abs() < (parameters.second_threshold or cut)),
     }[parameters.target]
-    return Target(values, kept.nonzero().flatten())
+    return PairTargets(values, kept.nonzero().flatten())
 
 
-def _shuffled(target: Target, seed: int) -> Target:
+def _shuffled(target: PairTargets, seed: int) -> PairTargets:
     drawn = torch.arange(len(target.values)) if target.allowed is None else target.allowed
     permutation = torch.from_numpy(stream("shuffled-target", seed).permutation(len(drawn)))
     values = target.values.clone()
     values[drawn] = target.values[drawn[permutation]]
-    return Target(values, target.allowed)
+    return PairTargets(values, target.allowed)

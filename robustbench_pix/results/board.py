@@ -1,78 +1,179 @@
-"""The board of rows: what their runs measured, and what they cost."""
+"""A board: what was measured, what was requested, and every table that follows from both.
 
-from typing import Any
+Whatever shows, compares, draws or publishes results reads it, whether it is of runs or of a published folder.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
 
 import pandas as pd
 
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, names
-from robustbench_pix.results.masking import verdict
-from robustbench_pix.results.statistics.worst_case import Outcome, outcome, worst_case
-from robustbench_pix.results.tables import measure
-from robustbench_pix.runs.plans import CHECK, Rows
-from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, Store
+from robustbench_pix.errors import unknown
+from robustbench_pix.results.columns import COSTS, PICTURES, QUERIES, SAMPLING, Column
+from robustbench_pix.results.costs import recipe_costs
+from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
+from robustbench_pix.results.frames import typed
+from robustbench_pix.results.provenance import Provenance, empty
+from robustbench_pix.results.published.csv_io import as_published
+from robustbench_pix.results.published.reading import (
+    TABLES,
+    read_beside,
+    read_leaderboard,
+    read_provenance,
+    read_published,
+)
+from robustbench_pix.results.statistics.aggregates import aggregates
+from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.aucs import build_aucs
+from robustbench_pix.results.statistics.comparisons import build_comparisons
+from robustbench_pix.results.statistics.measured import Setting, settings
+
+Loader = Callable[[], pd.DataFrame]
+
+DERIVED = ("leaderboard", "aucs", "comparisons", "aggregates", "recipe_costs")
+"""What follows from the other tables."""
 
 
-def board(rows: Rows, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the measurements that are there for the cells of rows, and one line for each row."""
-    measurements: list[dict[str, Any]] = []
-    lines = []
-    for row in rows:
-        reasons, gradients = [], _gradients(row, store)
-        outcomes: dict[str, list[Outcome]] = {}
-        for cell in row["cells"]:
-            damage = store.damage(cell["run"]) if store.has(cell["run"]) else None
-            if damage:
-                reasons.append(f"{cell['run']} is damaged ({damage}); run it again")
-            elif store.has(cell["run"]) and cell["attack"] != CHECK:
-                measured, found = _measured(cell, store)
-                measurements += [_facts(row, cell, gradients) | line for line in measured]
-                outcomes.setdefault(cell["model"], []).append(found)
-            elif cell["run"] in row["failed"]:
-                reasons.append(row["failed"][cell["run"]])
-        for cell in {cell["model"]: cell for cell in row["cells"]}.values():
-            all_attacks = outcomes.get(cell["model"], [])
-            if len(all_attacks) == len(row["facts"]["attacks"].split(",")):
-                measurements += [_facts(row, cell, gradients) | line for line in worst_case(all_attacks)]
-        lines.append({**row["facts"], "note": row["facts"]["note"] or "; ".join(dict.fromkeys(reasons))})
-    return pd.DataFrame(measurements, columns=names(MEASUREMENTS)), pd.DataFrame(lines)
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Tables of one board, loaded or derived when they are first used; numbers have ten significant digits.
+
+    Attributes:
+        measurements: the columns ``MEASUREMENTS``.
+        requested: the columns ``REQUESTED``, a row a recipe and setting.
+        sampling: the columns ``SAMPLING``; where a setting is absent, intervals are over seeds alone.
+        loaders: how to get ``queries``, ``costs`` and ``pictures``, empty without one, and derived tables that are
+            not to be derived.
+        origins: how to get the provenance.
+        origin: a sentence that says where the board comes from.
+        folder: where it is published, None for a board of runs.
+    """
+
+    measurements: pd.DataFrame
+    requested: pd.DataFrame
+    sampling: pd.DataFrame = field(default_factory=lambda: typed(pd.DataFrame(), SAMPLING))
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
+    origins: Callable[[], Provenance] = empty
+    origin: str = ""
+    folder: Path | None = None
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """The settings with the results of their recipes, in the order in which they were requested."""
+        return settings(self.measurements, self.requested)
+
+    @cached_property
+    def leaderboard(self) -> pd.DataFrame:
+        """As ``build_leaderboard`` returns it."""
+        if "leaderboard" in self.loaders:
+            return self.loaders["leaderboard"]()
+        derived = build_leaderboard(self.settings, self.sampling)
+        return as_published(derived, leaderboard_columns(derived.columns))
+
+    @cached_property
+    def aucs(self) -> pd.DataFrame:
+        """The columns ``ROBUSTNESS``."""
+        return self._table("aucs", AUCS, lambda: build_aucs(self.settings, self.sampling))
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """The columns ``COMPARISONS``."""
+        return self._table("comparisons", COMPARISONS, lambda: build_comparisons(self.settings, self.sampling))
+
+    @cached_property
+    def aggregates(self) -> pd.DataFrame:
+        """The columns ``ACROSS``."""
+        return self._table("aggregates", AGGREGATES, lambda: aggregates(self.settings))
+
+    @cached_property
+    def recipe_costs(self) -> pd.DataFrame:
+        """The columns ``RECIPE_COSTS``."""
+        return self._table("recipe_costs", RECIPE_COSTS, lambda: recipe_costs(self.measurements, self.costs))
+
+    @cached_property
+    def queries(self) -> pd.DataFrame:
+        """The columns ``QUERIES``: success and distance against queries."""
+        return self._table("queries", QUERIES)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """The columns ``COSTS``: what each run cost."""
+        return self._table("costs", COSTS)
+
+    @cached_property
+    def pictures(self) -> pd.DataFrame:
+        """The columns ``PICTURES``: example images with what attacks made of them."""
+        return self._table("pictures", PICTURES)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where every row comes from."""
+        return self.origins()
+
+    def _table(self, name: str, columns: tuple[Column, ...], derive: Loader = pd.DataFrame) -> pd.DataFrame:
+        return as_published(self.loaders.get(name, derive)(), columns)
+
+    def derived_again(self) -> "Board":
+        """Return the board with every derived table derived, whatever was published."""
+        again = replace(self, loaders={name: load for name, load in self.loaders.items() if name not in DERIVED})
+        vars(again)["settings"] = self.settings  # of the same tables: reckoned once
+        return again
+
+    def select(self, suite: str | None = None, combinations: Collection[str] = ()) -> "Board":
+        """Return the board of one suite and of some combinations, ``task:images``; no number changes.
+
+        Means over combinations stay those over all of them.
+
+        Raises:
+            UserError: the board has nothing for one of them.
+        """
+        if suite is not None and suite not in (suites := set(self.requested["suite"])):
+            raise unknown("suite on this board", suite, suites, list_with="rbp leaderboard")
+        rows = self.requested if suite is None else _of_suite(self.requested, suite)
+        known = set(combinations_of(rows))
+        if missing := sorted(set(combinations) - known):
+            raise unknown("combination on this board", missing[0], known, list_with="rbp leaderboard")
+
+        def chosen(name: str) -> pd.DataFrame:
+            table: pd.DataFrame = getattr(self, name)
+            table = _of_suite(table, suite) if suite is not None and "suite" in table else table
+            table = table[combinations_of(table).isin(combinations)] if combinations and "task" in table else table
+            return table.reset_index(drop=True)
+
+        return replace(
+            self,
+            measurements=chosen("measurements"),
+            requested=chosen("requested"),
+            sampling=chosen("sampling"),
+            loaders={name: partial(chosen, name) for name in (*DERIVED, "queries", "costs", "pictures")},
+        )
 
 
-def costs(rows: Rows, store: Store) -> pd.DataFrame:
-    """Return what the runs behind rows cost, each run once."""
-    attacks = [cell["run"] for row in rows for cell in row["cells"] if store.damage(cell["run"]) is None]
-    runs = dict.fromkeys(name for attack in attacks for name in (*store.spec(attack)["needs"], attack))
-    lines = []
-    for name in runs:
-        if store.damage(name) is None:
-            spec = store.spec(name)
-            kind, _, identifier = name.partition("-")
-            what = spec["context"]["title"]
-            facts = {key: spec[key] for key in ("seconds", "device", "processor")}
-            lines.append({"kind": kind, "id": identifier, "what": what, **facts})
-    return pd.DataFrame(lines, columns=names(COSTS))
+def published_board(folder: Path) -> Board:
+    """Return the board that is published in a folder: its tables as they stand there.
+
+    Raises:
+        UserError: nothing is published there, or a file is damaged or has other columns than it should.
+    """
+    return Board(
+        *read_published(folder),
+        read_beside(folder, "sampling.csv"),
+        loaders={
+            "leaderboard": partial(read_leaderboard, folder),
+            **{name: partial(read_beside, folder, file) for name, file in TABLES.items()},
+        },
+        origins=lambda: read_provenance(folder) or empty(),
+        origin=f"As published in {folder}.",
+        folder=folder,
+    )
 
 
-def _gradients(row: dict[str, Any], store: Store) -> dict[str, str]:
-    """Return what the checks of a row's models say, by the names of the models."""
-    return {
-        cell["model"]: verdict(pd.read_parquet(store.folder(cell["run"]) / EVIDENCE))
-        for cell in row["cells"]
-        if cell["attack"] == CHECK and store.has(cell["run"]) and store.damage(cell["run"]) is None
-    }
+def combinations_of(table: pd.DataFrame) -> "pd.Series[str]":
+    """Return ``task:images`` of every row."""
+    return table["task"] + ":" + table["regularization_data"]
 
 
-def _facts(row: dict[str, Any], cell: dict[str, Any], gradients: dict[str, str]) -> dict[str, Any]:
-    return {
-        **row["facts"],
-        "seed": cell["seed"],
-        "attack": cell["attack"],
-        "gradients": gradients.get(cell["model"], ""),
-        "model_id": cell["model"].partition("-")[2],
-    }
-
-
-def _measured(cell: dict[str, Any], store: Store) -> tuple[Rows, Outcome]:
-    spec = store.spec(cell["run"])
-    examples = pd.read_parquet(store.folder(cell["run"]) / EXAMPLES)
-    rows = measure(examples, spec)
-    return rows, outcome(rows[0], examples, spec["identity"]["attack"])
+def _of_suite(table: pd.DataFrame, suite: str) -> pd.DataFrame:
+    return table[table["suite"] == suite]

@@ -82,7 +82,7 @@ def cut_offs(found: Groupings) -> list[str]:
 
 
 def accuracy_rows(measurements: pd.DataFrame, found: Groupings) -> Rows:
-    """Return a row a recipe and block: accuracy without attack, and its mean over corruptions and severities above 0.
+    """Return a row a recipe and setting: accuracy without attack, and its mean over corruptions and severities above 0.
 
     Means are over the seeds under which all corruptions of the row were measured; ``from`` and ``to`` are Student's 95%
     interval; ``low``, ``medium`` and ``high`` are the means over the corruptions of these frequencies.

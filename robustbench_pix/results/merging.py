@@ -1,118 +1,60 @@
-"""Put what is published beside new measurements: what its rows asked for, and whether both may be compared at all."""
+"""Put what is published beside new measurements: which rows stay, which go, and what cannot stand together."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.results.columns import DISTANCE_PREFIX, ROBUSTNESS_PREFIX
-from robustbench_pix.results.frames import BLOCK, KEY, ROWS, typed
+from robustbench_pix.results.frames import KEY
+from robustbench_pix.runs.plan_store import Rows, combination_name
 
 REPLACED = [name for name in KEY if name != "suite_version"]
 """A published row gives way to a new one that shares these: the recipe measured again, perhaps under a newer suite."""
 
-MISSING = re.compile(r"(?:^|; )missing: ((?:[^\s;,(]+(?: \(seeds? [\d, ]+\))?(?:, )?)+)")
-"""What a note says of an incomplete row, ``missing: uniform (seeds 1, 2), boundary (seed 2)``."""
 
-ONE_MISSING = re.compile(r"([^\s;,(]+)(?: \(seeds? ([\d, ]+)\))?")
+def merge(published: pd.DataFrame, new: pd.DataFrame, on: Sequence[str] = tuple(REPLACED)) -> pd.DataFrame:
+    """Return the published rows whose key is not among the new ones, then the new ones.
 
-FOUND_OUT = ("missing: ", "gradients: ", "nothing measured yet")
-"""How those parts of a note begin that follow from the measurements; so do flags, with the name of their attack."""
-
-
-def asked_rows(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that a published leaderboard answers, as ``build_leaderboard`` wants them.
-
-    Whatever was measured of a row was asked for, and so was what its note calls missing.
+    The key is a recipe and its setting whatever the suite's version, for all tables alike; costs merge
+    ``on=("kind", "id")``.
     """
-    prefixes = (ROBUSTNESS_PREFIX, DISTANCE_PREFIX)
-    columns = [str(name) for name in leaderboard.columns]
-    order = [name.removeprefix(prefix) for prefix in prefixes for name in columns if name.startswith(prefix)]
-    gaps = [_missing(note) for note in leaderboard["note"]]
-    blocks = list(leaderboard[BLOCK].itertuples(index=False, name=None))
-    known: dict[tuple[object, ...], set[str]] = {}
-    for block, attacks in measurements.groupby(BLOCK, sort=False)["attack"].agg(set).items():
-        known.setdefault(tuple(block), set()).update(attacks)  # type: ignore[arg-type]
-    for block, gap in zip(blocks, gaps, strict=True):
-        known.setdefault(block, set()).update(gap)
-    seeds = measurements.groupby(KEY, sort=False)["seed"].agg(set).to_dict()
-    keys = leaderboard[KEY].itertuples(index=False, name=None)
-    unmeasured = leaderboard["status"].isin(["not run", "failed"])
-    return typed(
-        leaderboard[[*KEY, "controls"]].assign(
-            seed_list=[
-                _seed_list(text, seeds.get(key, ()), gap)
-                for key, text, gap in zip(keys, leaderboard["seed_list"], gaps, strict=True)
-            ],
-            attacks=[",".join(attack for attack in order if attack in known[block]) for block in blocks],
-            status=leaderboard["status"].where(leaderboard["status"] == "not run", ""),
-            note=leaderboard["note"].where(unmeasured, ""),
-            remark=[_remark(text, order) for text in leaderboard["note"].where(~unmeasured, "")],
-        ),
-        ROWS,
-    )
-
-
-def _missing(note: str) -> dict[str, list[int]]:
-    """Return the attacks that a note calls missing, with the seeds.
-
-    >>> _missing("given: net.py; missing: uniform (seeds 1, 2), boundary; uniform: not converged")
-    {'uniform': [1, 2], 'boundary': []}
-    """
-    said = MISSING.search(note)
-    parts = ONE_MISSING.findall(said[1]) if said else []
-    return {attack: [int(seed) for seed in seeds.split(",") if seed.strip()] for attack, seeds in parts}
-
-
-def _seed_list(stated: str, measured: Iterable[int], gaps: dict[str, list[int]]) -> str:
-    seeds = {int(seed) for seed in stated.split(",") if seed} | {int(seed) for seed in measured}
-    return ",".join(map(str, sorted(seeds.union(*gaps.values()))))
-
-
-def _remark(note: str, attacks: Sequence[str]) -> str:
-    """Return what a note says that does not follow from the measurements, which comes first.
-
-    >>> _remark("given: net.py:small, weights 01234567; boundary: not converged", ["boundary"])
-    'given: net.py:small, weights 01234567'
-    """
-    derived = (*FOUND_OUT, *(f"{attack}: " for attack in attacks))
-    parts = note.split("; ")
-    own = next((place for place, part in enumerate(parts) if part.startswith(derived)), len(parts))
-    return "; ".join(parts[:own])
+    replaced = set(new[list(on)].itertuples(index=False, name=None))
+    kept = [key not in replaced for key in published[list(on)].itertuples(index=False, name=None)]
+    parts = [part for part in (published[kept], new) if not part.empty]
+    return pd.concat(parts, ignore_index=True) if parts else new.reset_index(drop=True)
 
 
 def refuse_other_protocols(
     published: pd.DataFrame, new: pd.DataFrame, folder: Path, tasks: dict[str, dict[str, Any]]
 ) -> None:
-    """Refuse new rows beside published ones of the same block that were measured by other means.
+    """Refuse new rows beside published ones of the same setting that were measured by other means.
 
-    A block is a suite on a combination here, whatever the suite's version. Rows that are measured again are replaced.
+    A setting is a suite on a combination here, whatever the suite's version. Rows that are measured again are replaced.
     ``tasks`` are the tasks of the provenance by their hashes, so that it can be said what of a task differs.
 
     Raises:
-        UserError: names the block and what differs: the suite's version, an attack, its list of attacks, the protocol
+        UserError: names the setting and what differs: the suite's version, an attack, its list of attacks, the protocol
             or the data of the task.
     """
     replaced = set(new[REPLACED].itertuples(index=False, name=None))
     kept = [key not in replaced for key in published[REPLACED].itertuples(index=False, name=None)]
     within = [name for name in REPLACED if name != "recipe"]
     fresh = dict(iter(new.groupby(within, sort=False)))
-    for block, rows in published[kept].groupby(within, sort=False):
-        what = _other(rows, fresh[block], tasks) if block in fresh else ""
+    for setting, rows in published[kept].groupby(within, sort=False):
+        what = _other(rows, fresh[setting], tasks) if setting in fresh else ""
         if what:
-            values = dict(zip(within, block, strict=True))
+            values = dict(zip(within, setting, strict=True))
             recipes = ", ".join(rows["recipe"].unique())
             raise UserError(
-                f"{folder} holds rows of {values['task']}:{values['images']} under the suite {values['suite']} "
+                f"{folder} holds rows of {combination_name(values)} under the suite {values['suite']} "
                 f"({recipes}) that were measured with {what}; move them away, or measure those recipes again."
             )
 
 
 def _other(published: pd.DataFrame, new: pd.DataFrame, tasks: dict[str, dict[str, Any]]) -> str:
-    """Return in words what published rows of a block were measured with and new ones were not, or nothing."""
+    """Return in words what published rows of a setting were measured with and new ones were not, or nothing."""
     versions = [sorted(rows["suite_version"].unique()) for rows in (published, new)]
     if versions[0] != versions[1]:
         return f"version {_listed(versions[0])} of the suite and not {_listed(versions[1])}"
@@ -145,3 +87,84 @@ def _other_task(published: dict[str, Any], new: dict[str, Any]) -> str:
 
 def _listed(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
+
+
+MEASURED = ("suite_version", "task_hash", "suite_hash")
+"""Where one of these differs, both rows cannot stand in one setting: see ``merging.refuse_other_protocols``."""
+
+Key = tuple[Any, ...]
+"""The values of ``merging.REPLACED``."""
+
+
+class Standing(NamedTuple):
+    """A published row that stays although the runs have one of the same recipe and setting, and why."""
+
+    key: Key
+    reason: str
+
+    def __str__(self) -> str:
+        row = dict(zip(REPLACED, self.key, strict=True))
+        return f"{row['recipe']} on {combination_name(row)} under {row['suite']} stays as published: {self.reason}."
+
+
+def refuse_other_recipes(
+    published: pd.DataFrame, new: pd.DataFrame, lines: pd.DataFrame, *, folder: Path, replace: Collection[str]
+) -> None:
+    """Refuse new rows that bear the name of a published row and are another recipe or model, whoever published it.
+
+    Args:
+        published, new, lines: as in ``standing``.
+        folder: what is published, for the error.
+        replace: the names whose published rows may go.
+
+    Raises:
+        UserError: names the first such row.
+    """
+    theirs, measured = (dict(iter(table.groupby(REPLACED, sort=False)["recipe_hash"])) for table in (published, new))
+    for key in lines[REPLACED].itertuples(index=False, name=None):
+        row = dict(zip(REPLACED, key, strict=True))
+        both = key in theirs and key in measured and row["recipe"] not in replace
+        if both and set(theirs[key]) != set(measured[key]):
+            raise UserError(
+                f"{folder} holds another {row['recipe']} on {combination_name(row)} under {row['suite']} "
+                f"(recipe_hash {min(theirs[key])}, here {min(measured[key])}); give yours another name, move that one "
+                f"away, or let it go with rbp publish --replace {row['recipe']}."
+            )
+
+
+def standing(
+    published: pd.DataFrame, new: pd.DataFrame, lines: pd.DataFrame, *, ours: Callable[[str], bool]
+) -> list[Standing]:
+    """Return the published rows that stay: those of others that measured what the new row of their name did not.
+
+    A row is of others where one of its models is not in the runs at hand.
+
+    Args:
+        published, new: the columns ``MEASUREMENTS``.
+        lines: the new rows, measured or not: the columns ``REQUESTED``.
+        ours: whether the runs have the model of this ``model_id``.
+    """
+    theirs, measured = (dict(iter(table.groupby(REPLACED, sort=False))) for table in (published, new))
+    found = []
+    for key in lines[REPLACED].itertuples(index=False, name=None):
+        before, now = theirs.get(key), measured.get(key)
+        if before is None or all(ours(model) for model in before["model_id"].unique()):
+            continue
+        if now is None:
+            found.append(Standing(key, "nothing was measured here"))
+        elif not any(set(before[name]) != set(now[name]) for name in MEASURED):
+            lacking = _cells(before) - _cells(now)
+            if lacking:
+                listed = ", ".join(str(seed) for seed in sorted({seed for seed, _ in lacking}))
+                found.append(Standing(key, f"its attacks on seeds {listed} were not all measured here"))
+    return found
+
+
+def _cells(measured: pd.DataFrame) -> set[tuple[int, str]]:
+    return set(measured[["seed", "attack"]].itertuples(index=False, name=None))
+
+
+def without(rows: Rows, kept: list[Standing]) -> Rows:
+    """Return the rows of plans but for those whose published row stays."""
+    keys = {row.key for row in kept}
+    return [row for row in rows if tuple(row.facts[name] for name in REPLACED) not in keys]

@@ -2,19 +2,71 @@
 
 Recipes, tasks, attacks and suites stand under their hashes. A row holds what together with them makes the identities of
 its models and attacks, so that anybody can compute every hash of a table again (``results.checks.addresses``).
-Its attacks are lists: seeds that were added later may have been attacked after the engine changed what it records.
-"""
+Its attacks are lists: seeds that were added later may have been attacked after the engine changed what it records."""
 
 import json
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.identity import canonical_json, digest
-from robustbench_pix.results.commands import command_of
 from robustbench_pix.results.frames import KEY
 from robustbench_pix.results.merging import REPLACED
-from robustbench_pix.runs.plans import CHECK, Rows
+from robustbench_pix.results.statistics.measured import BASELINE
+from robustbench_pix.runs.plan_store import CHECK, PlannedRun, Rows, combination_name
 from robustbench_pix.runs.store import Store
+
+
+def command_of(
+    facts: dict[str, Any],
+    seeds: list[int],
+    *,
+    checked: bool,
+    given: dict[str, Any] | None,
+    catalogue: Workspace,
+    others: Sequence[str] = (),
+) -> str:
+    """Return the command of one row, with the options that are not what is done without them.
+
+    That of a trained row runs ``unregularized`` on the same seeds, too: without it the row would have no gain. A rank
+    needs the commands of all rows of the setting.
+
+    Args:
+        facts: of the row, as its plan states them.
+        seeds: those that were run.
+        checked: whether its models were checked for gradient masking.
+        given: of an external model the context of its run, or None for a trained one; files are named without folders.
+        catalogue: whose tasks and suites say what is done without options.
+        others: recipes that the command of a trained row runs as well.
+    """
+    combination = facts["task"] if facts["regularization_data"] == facts["task"] else combination_name(facts)
+    if given is None:
+        words = ["rbp", "run", "--suite", facts["suite"], "--on", combination]
+        for name in dict.fromkeys([BASELINE, facts["recipe"], *others]):
+            words += ["--recipe", name]
+        words += ["--seeds", f"{','.join(map(str, seeds))}{',' if len(seeds) == 1 else ''}"]
+    else:
+        weights = given.get("weights", "FILE")  # runs that were kept earlier do not say what it was called
+        words = ["rbp", "evaluate", "--model", given["reference"].replace("\\", "/").rpartition("/")[2]]
+        words += ["--weights", weights] if weights else []
+        words += ["--task", facts["task"], "--suite", facts["suite"]]
+        words += (
+            ["--regularization-data", facts["regularization_data"]]
+            if facts["regularization_data"] != facts["task"]
+            else []
+        )
+        words += ["--name", facts["recipe"]]
+    words += ["--size", facts["size"]] if facts["size"] != "full" else []
+    known = facts["task"] in catalogue.names(FOLDERS["task"])
+    if not known or catalogue.task(facts["task"]).colour != facts["colour"]:
+        words += ["--colour", facts["colour"]]
+    words += ["--precision", facts["precision"]] if facts["precision"] != "float32" else []
+    known = facts["suite"] in catalogue.names(FOLDERS["suite"])
+    if checked != (known and catalogue.suite(facts["suite"]).check_gradients):
+        words.append("--check-gradients" if checked else "--no-check-gradients")
+    return shlex.join(words)
+
 
 Provenance = dict[str, Any]
 
@@ -31,29 +83,29 @@ def provenance(rows: Rows, store: Store, catalogue: Workspace) -> Provenance:
     """Return the provenance of those rows of which something was attacked; no times and no paths are in it."""
     found = empty()
     for row in rows:
-        there = [cell for cell in row["cells"] if store.has(cell["run"]) and store.damage(cell["run"]) is None]
-        checked = any(cell["attack"] == CHECK for cell in row["cells"])
-        attacked = {cell["run"]: cell for cell in there if cell["attack"] != CHECK and store.has(cell["model"])}
+        checked = any(run.attack == CHECK for run in row.runs)
+        attacks = [run for run in row.finished(store) if run.is_attack]
+        attacked = {run.run: run for run in attacks if store.has(run.model)}
         if attacked:
-            _add(found, row["facts"], attacked, store, checked, catalogue)
-    return found
+            _add(found, row.facts, attacked, store, checked, catalogue)
+    return merged(empty(), found)  # sorted
 
 
 def _add(
     found: Provenance,
     facts: dict[str, Any],
-    attacked: dict[str, dict[str, Any]],
+    attacked: dict[str, PlannedRun],
     store: Store,
     checked: bool,
     catalogue: Workspace,
 ) -> None:
-    models = {cell["seed"]: store.spec(cell["model"]) for cell in attacked.values()}
+    models = {run.seed: store.spec(run.model) for run in attacked.values()}
     specs = {run: store.spec(run) for run in attacked}
     first = next(iter(models.values()))
     model, seeds = first["identity"], sorted(models)
     attacks: dict[str, list[Any]] = {}
     for run, spec in specs.items():
-        resolved, ways = spec["identity"]["attack"], attacks.setdefault(attacked[run]["attack"], [])
+        resolved, ways = spec["identity"]["attack"], attacks.setdefault(attacked[run].attack, [])
         found["attacks"][digest(resolved)] = resolved
         way = {**_without(spec["identity"], "model"), "attack": digest(resolved)}
         ways += [way] if way not in ways else []
@@ -64,13 +116,17 @@ def _add(
     if "task" in model:
         found["tasks"][facts["task_hash"]] = {"numerics": model["numerics"], "task": model["task"]}
         found["recipes"][facts["recipe_hash"]] = model["regularization"]
-    data = {"task": model.get("task", model)["dataset"], "images": (model.get("regularization") or {}).get("images")}
+    data = {
+        "task": model.get("task", model)["dataset"],
+        "regularization_data": (model.get("regularization") or {}).get("images"),
+    }
     given = first["context"] if "model" in model else None
     made = [{name: spec[name] for name in MADE_WITH if spec.get(name)} for spec in (*models.values(), *specs.values())]
     found["rows"].append(
         {
             **{name: facts[name] for name in (*KEY, *SECTIONS.values())},
             "seeds": seeds,
+            "entries": next(iter(specs.values()))["context"]["entries"],
             "model": _without(model, "seed", "task", "regularization"),
             "attacks": attacks,
             "data": data,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from robustbench_pix.results.frames import KEY
-from robustbench_pix.results.statistics.aggregation import BASELINE
+from robustbench_pix.results.statistics.measured import BASELINE
 
 FILE = Path(__file__).parent / "data/published_curves.csv"
 
@@ -35,20 +35,20 @@ def read_curves() -> pd.DataFrame:
     return curves.assign(source=curves["source"].str.replace("seed paper", f"{PAPER},", regex=False))
 
 
-def published_for(curves: pd.DataFrame, block: pd.Series, attack: str) -> pd.DataFrame:
-    """Return the published curves to lay behind those of a block; no rows where the paper has none.
+def published_for(curves: pd.DataFrame, setting: pd.Series, attack: str) -> pd.DataFrame:
+    """Return the published curves to lay behind those of a setting; no rows where the paper has none.
 
-    An unregularized model looks at no regularization images: its curve belongs to the task, whatever the images.
+    An unregularized model looks at no regularization data: its curve belongs to the task, whatever the images.
 
     Args:
         curves: As ``read_curves`` returns them.
-        block: ``task``, ``images``, ``network`` and ``colour``, among others.
+        setting: ``task``, ``images``, ``network`` and ``colour``, among others.
         attack: Its name.
     """
-    if block["colour"] != "gray":
+    if setting["colour"] != "gray":
         return curves.iloc[:0]
-    found = curves[["task", "network", "attack"]].eq([block["task"], block["network"], attack]).all(axis="columns")
-    found &= curves["images"].eq(block["images"]) | curves["recipe"].eq(BASELINE)
+    found = curves[["task", "network", "attack"]].eq([setting["task"], setting["network"], attack]).all(axis="columns")
+    found &= curves["regularization_data"].eq(setting["regularization_data"]) | curves["recipe"].eq(BASELINE)
     return curves[found].drop_duplicates(["recipe", "strength"])
 
 
@@ -62,14 +62,18 @@ def sources_of(published: pd.DataFrame) -> str:
     return f"{PAPER}, Fig. {', '.join(figures)}" if figures else ""
 
 
-def published_distances(block: pd.Series, attack: str) -> dict[str, float]:
-    """Return the published distance of each recipe of a block; none where the paper has none."""
-    agrees = block["colour"] == "gray"
-    return DISTANCES.get((block["task"], block["images"], block["network"], attack), {}) if agrees else {}
+def published_distances(setting: pd.Series, attack: str) -> dict[str, float]:
+    """Return the published distance of each recipe of a setting; none where the paper has none."""
+    agrees = setting["colour"] == "gray"
+    return (
+        DISTANCES.get((setting["task"], setting["regularization_data"], setting["network"], attack), {})
+        if agrees
+        else {}
+    )
 
 
 def compared(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Return our curves of one block and attack with ``published``, ``difference`` (ours less theirs) and ``source``.
+    """Return our curves of one setting and attack with ``published``, ``difference`` (ours less theirs) and ``source``.
 
     Only strengths that both measured are there.
     """

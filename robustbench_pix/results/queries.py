@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.attacks.checkpoints import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.results.columns import QUERIES, names
 from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.statistics.survival import queries_to_success
-from robustbench_pix.runs.plans import CHECK, Rows
+from robustbench_pix.runs.plan_store import PlannedRow, Rows
 from robustbench_pix.runs.store import EXAMPLES, Store
 
 ACCESSES = ("decisions", "scores")
@@ -27,16 +27,16 @@ def query_table(rows: Rows, store: Store) -> pd.DataFrame:
     return typed(pd.DataFrame(lines, columns=names(QUERIES)), QUERIES)
 
 
-def _of_row(row: dict[str, Any], store: Store) -> Iterator[dict[str, Any]]:
+def _of_row(row: PlannedRow, store: Store) -> Iterator[dict[str, Any]]:
     by_attack: dict[str, list[str]] = {}
-    for cell in row["cells"]:
-        if cell["attack"] != CHECK and store.has(cell["run"]) and store.damage(cell["run"]) is None:
-            by_attack.setdefault(cell["attack"], []).append(cell["run"])
+    for run in row.finished(store):
+        if run.is_attack:
+            by_attack.setdefault(run.attack, []).append(run.run)
     for attack, runs in by_attack.items():
         spec = store.spec(runs[0])["identity"]["attack"]
         if spec["access"] in ACCESSES:
-            named = {name: row["facts"][name] for name in KEY} | {"attack": attack}
-            examples = [pd.read_parquet(store.folder(run) / EXAMPLES) for run in runs]
+            named = {name: row.facts[name] for name in KEY} | {"attack": attack}
+            examples = [pd.read_parquet(store.file(run, EXAMPLES)) for run in runs]
             yield from (named | line for line in attack_lines(examples, spec))
 
 
@@ -64,9 +64,9 @@ def _of_attack(examples: pd.DataFrame, spec: dict[str, Any]) -> Iterator[dict[st
         # An attack that ends without success has failed for good, however early: more queries would not have helped.
         times = queries_to_success(np.where(found, found_at, limit), found, limit)
         known = [count for count in CHECKPOINTS if count <= limit]
-        line = {"strength": strength, "n": len(rows), "found": int(found.sum()), "limit": limit}
+        line = {"strength": strength, "n": len(rows), "found": int(found.sum()), "query_budget": limit}
         line |= {"median_queries": times.median, "median_low": times.low, "median_high": times.high}
-        line |= {"restricted_mean": times.restricted_mean}
+        line |= {"restricted_mean_queries": times.restricted_mean}
         if len(rows):
             line |= {f"success_at_{count}": float(np.mean(found & (found_at <= count))) for count in known}
         if len(rows) and minimal:

@@ -1,28 +1,119 @@
-"""The similarities that stored networks see in their regularization images; here models are loaded, with torch."""
+"""The similarities that stored networks see in their regularization data; here models are loaded, with torch."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
 from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
-from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import ImageData
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import features
 from robustbench_pix.regularizers.neural import file_digest, neural_similarity
 from robustbench_pix.regularizers.similarity import pixel_similarity
-from robustbench_pix.results.similarities import Matrix, Similarities
-from robustbench_pix.runs.jobs import images_context, load_regularization_images, optional_path
+from robustbench_pix.results.columns import Column
+from robustbench_pix.results.frames import SETTING
+from robustbench_pix.runs.job import TrainingJob, recorded_job
+from robustbench_pix.runs.locations import data_root_of, images_location, load_regularization_images
+from robustbench_pix.runs.request import EXTERNAL_SEED
 from robustbench_pix.runs.store import WEIGHTS, Store
 from robustbench_pix.runs.training_job import LOG, trained_network
+
+Matrix = NDArray[np.float64]
+
+COMBINATION = [name for name in SETTING if name not in ("suite", "suite_version", "protocol")]
+"""What models must share to be compared; no suite matters to a similarity."""
+
+CORRELATIONS = (
+    *(Column(name, "text", "As in measurements.csv") for name in COMBINATION),
+    Column("recipe", "text", "Whose networks, or whose neural target"),
+    Column("seed", "integer", "Of the network; empty for a target, which has none"),
+    Column("similarity", "text", "S^CNN, of a network, or S^target, of a neural target"),
+    Column(
+        "images_compared", "integer", "The first so many images of the regularization data; every pair of them counts"
+    ),
+    Column("correlation", "number", "Pearson's r with S^pixel over the pairs; empty where a similarity is constant"),
+)
+"""The columns of similarity.csv."""
+
+
+class Similarities(NamedTuple):
+    """The similarities of a combination's first images of the regularization data, each (images, images) in [-1, 1].
+
+    Attributes:
+        setting: what is compared, ``COMBINATION``.
+        pixel: S^pixel.
+        networks: S^CNN by recipe, then by seed.
+        targets: the similarities of neural responses, by the recipe that pulls towards them.
+        left_out: a sentence for each neural target that could not be read.
+    """
+
+    setting: "pd.Series[str]"
+    pixel: Matrix
+    networks: dict[str, dict[int, Matrix]]
+    targets: dict[str, Matrix]
+    left_out: list[str]
+
+
+def trained_models(measurements: pd.DataFrame) -> Iterator[tuple["pd.Series[str]", pd.DataFrame]]:
+    """Yield the combinations of measurements with their models: ``recipe``, ``seed``, ``model_id`` and more, sorted.
+
+    Where suites were run with different versions of a recipe, the last one counts. External models have no row.
+    """
+    trained = measurements[measurements["seed"] != EXTERNAL_SEED].drop_duplicates([*COMBINATION, "recipe", "model_id"])
+    for values, rows in trained.groupby(COMBINATION):
+        last = rows.groupby("recipe", sort=False)[["recipe_hash", "task_hash"]].transform("last")
+        models = rows[(rows[["recipe_hash", "task_hash"]] == last).all(axis="columns")]
+        yield pd.Series(dict(zip(COMBINATION, values, strict=True))), models.sort_values(["recipe", "seed"])
+
+
+def pairs(similarity: Matrix) -> Matrix:
+    """Return the similarities of the pairs i < j, (images * (images - 1) / 2,)."""
+    return similarity[np.triu_indices(len(similarity), k=1)]
+
+
+def correlation(similarity: Matrix, pixel: Matrix) -> float:
+    """Return Pearson's r of two similarities over the pairs i < j; NaN where one of them is constant.
+
+    >>> correlation(np.array([[1, 0, .5], [0, 1, .1], [.5, .1, 1]]), np.array([[1, 0, 1], [0, 1, .2], [1, .2, 1]]))
+    1.0
+    """
+    first, second = (pairs(matrix) - pairs(matrix).mean() for matrix in (similarity, pixel))
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return round(float(first @ second) / norms, 12) if norms else float("nan")
+
+
+def correlations(found: list[Similarities]) -> pd.DataFrame:
+    """Return the columns ``CORRELATIONS``: a row a network, then a row a neural target."""
+    rows = []
+    for one in found:
+        networks = [("S^CNN", recipe, seed, of) for recipe, seeds in one.networks.items() for seed, of in seeds.items()]
+        targets = [("S^target", recipe, None, of) for recipe, of in one.targets.items()]
+        for kind, recipe, seed, matrix in (*networks, *targets):
+            facts = {"recipe": recipe, "seed": seed, "similarity": kind, "images_compared": len(one.pixel)}
+            rows.append({**one.setting, **facts, "correlation": correlation(matrix, one.pixel)})
+    return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+def by_clusters(similarity: Matrix) -> NDArray[np.intp]:
+    """Return the images in an order in which similar ones stand beside each other.
+
+    Average linkage of 1 - similarity, its leaves turned so that neighbours are as similar as can be (scipy).
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    return np.asarray(leaves_list(linkage(1 - pairs(similarity), "average", optimal_ordering=True)), dtype=np.intp)
+
 
 IMAGES = 100
 """As many as in the paper's figure: 4,950 pairs."""
@@ -31,23 +122,23 @@ BATCH = 100
 
 
 def measure_similarities(
-    block: "pd.Series[str]",
+    setting: "pd.Series[str]",
     models: pd.DataFrame,
     store: Store,
     catalogue: Workspace,
     data_root: Path | None,
     device: str,
 ) -> Similarities:
-    """Return the similarities of a combination's first 100 regularization images, as its models see them.
+    """Return the similarities of the first 100 images of a combination's regularization data, as its models see them.
 
     Where the file of a neural target says nothing of some images, the first 100 of which it does are taken.
 
     Args:
-        block: what the models share.
+        setting: what the models share.
         models: ``recipe``, ``seed`` and ``model_id``, as ``trained_models`` returns them; at least one, none damaged.
         store: where their runs are.
         catalogue: whose task says how many images regularize.
-        data_root: where data sets lie now, or None where they lay.
+        data_root: where data sets lie now, or None where RBP_DATA says or where they lay.
         device: where the networks are asked.
 
     Raises:
@@ -55,13 +146,13 @@ def measure_similarities(
     """
     rows = models[["recipe", "seed", "model_id"]].itertuples(index=False, name=None)
     runs = {(str(recipe), int(seed)): f"train-{model}" for recipe, seed, model in rows}
-    specs = {recipe: store.spec(run) for (recipe, _), run in runs.items()}
-    images = _images(block, list(specs.values()), catalogue, data_root)
+    trainings = {recipe: _training(store, run) for (recipe, _), run in runs.items()}
+    images = _images(setting, list(trainings.values()), catalogue, data_root)
     targets: dict[str, Tensor] = {}
     left_out = []
-    for recipe in (recipe for recipe, spec in specs.items() if _is_neural(spec)):
+    for recipe in (recipe for recipe, training in trainings.items() if _is_neural(training)):
         try:
-            targets[recipe] = _target(specs[recipe], len(images))
+            targets[recipe] = _target(trainings[recipe], len(images), catalogue)
         except UserError as error:
             left_out.append(f"The target of {recipe}: {error}")
     known = torch.ones(len(images), dtype=torch.bool)
@@ -74,7 +165,7 @@ def measure_similarities(
         network, weights = trained_network(store, run), layer_weights(store.folder(run))
         networks.setdefault(recipe, {})[seed] = network_similarity(network, weights, images, chosen, device)
     of_targets = {recipe: target[square].numpy() for recipe, target in targets.items()}
-    return Similarities(block, pixel_similarity(images)[square].numpy(), networks, of_targets, left_out)
+    return Similarities(setting, pixel_similarity(images)[square].numpy(), networks, of_targets, left_out)
 
 
 @torch.no_grad()
@@ -118,33 +209,51 @@ def layer_weights(folder: Path) -> list[float] | None:
     return [float(value) for name, value in row.items() if name.startswith("layer_weight_")] or None
 
 
+def _training(store: Store, run: str) -> TrainingJob:
+    job = recorded_job(store.spec(run))
+    assert isinstance(job, TrainingJob)
+    return job
+
+
 def _images(
-    block: "pd.Series[str]", specs: list[dict[str, Any]], catalogue: Workspace, data_root: Path | None
+    setting: "pd.Series[str]", trainings: list[TrainingJob], catalogue: Workspace, data_root: Path | None
 ) -> Tensor:
-    """Return the regularization images, and refuse others than those that the models were trained with."""
-    task = catalogue.task(block["task"]).at_size(block["size"])
-    root = data_root or Path(specs[0]["context"]["data"]["root"])
-    context = images_context(block["images"], catalogue, root, block["colour"])
-    images: Tensor = load_regularization_images({**context, "count": task.training.regularization_images})
-    added = [spec["identity"]["regularization"] for spec in specs]
-    if {one["images"] for one in added if one} - {ImageData(images).digest}:
-        raise UserError(f"The images {block['images']} are not those that its models were trained with.")
+    """Return the regularization data, and refuse others than those that the models were trained with."""
+    task = catalogue.task(setting["task"]).at_size(setting["size"])
+    root = data_root_of(trainings[0].context.data.root, data_root)
+    count = task.training.regularization_images
+    images = load_regularization_images(
+        images_location(setting["regularization_data"], catalogue, root, setting["colour"], count)
+    )
+    added = [training.identity.regularization for training in trainings]
+    if {one.images for one in added if one} - {ImageData(images).digest}:
+        raise UserError(f"The images {setting['regularization_data']} are not those that its models were trained with.")
     return images
 
 
-def _is_neural(spec: dict[str, Any]) -> bool:
+def _is_neural(training: TrainingJob) -> bool:
     """Return whether a training pulled towards similarities of neurons; those of a shuffled target are no target."""
-    added = spec["identity"]["regularization"]
-    if added is None or added["regularizer"] != "similarity":
+    added = training.identity.regularization
+    if added is None or added.regularizer != "similarity":
         return False
-    return bool(added["parameters"]["target"] == "neural" and not added["parameters"]["shuffled"])
+    return bool(added.parameters["target"] == "neural" and not added.parameters["shuffled"])
 
 
-def _target(spec: dict[str, Any], images: int) -> Tensor:
-    """Return the neural target of a training, (images, images) float64, NaN where its file says nothing."""
-    parameters = SimilarityParameters(**spec["context"]["parameters"])
-    folder = optional_path(spec["context"]["recipe_folder"])
-    target = neural_similarity(parameters, folder, images)
-    if file_digest(parameters, folder) != spec["identity"]["regularization"]["files"]:
-        raise UserError("Its file has changed since the training.")
-    return target
+def _target(training: TrainingJob, images: int, catalogue: Workspace) -> Tensor:
+    """Return the neural target of a training, (images, images) float64, NaN where its file says nothing.
+
+    Its file is looked for beside the recipe of that name in the catalogue, then where it lay.
+    """
+    context, added = training.context, training.identity.regularization
+    reason = UserError("Its file has changed since the training.")
+    parameters, folders = SimilarityParameters(**context.regularizer_parameters), [context.recipe_folder]
+    if context.recipe in catalogue.names(FOLDERS["recipe"]):
+        folders.insert(0, catalogue.recipe(context.recipe).folder)
+    for folder in folders:
+        try:
+            target = neural_similarity(parameters, folder, images)
+            if added and file_digest(parameters, folder) == added.files:
+                return target
+        except UserError as error:
+            reason = error
+    raise reason

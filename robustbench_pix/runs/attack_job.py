@@ -1,4 +1,4 @@
-"""The job ``attack``: from a trained model and a description to examples.parquet, and pictures.parquet beside it."""
+"""The jobs on a trained model: ``attack``, ``check`` (gradient masking) and ``nearest`` (smallest known distances)."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -6,56 +6,63 @@ from pathlib import Path
 
 from robustbench_pix.attacks.base import FixedStrengthAttack
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.memory import Memory
-from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
-from robustbench_pix.evaluation.batch import Case
+from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.libraries.known_issues import engine_of
+from robustbench_pix.catalogue.registries import attacks
+from robustbench_pix.catalogue.specs import AttackSpec
+from robustbench_pix.evaluation.batch import AttackSetting
 from robustbench_pix.evaluation.evaluate import attacked_indices, evaluate
-from robustbench_pix.evaluation.pictures import PICTURED, Pictures
-from robustbench_pix.networks.ensemble import ensemble
+from robustbench_pix.evaluation.example_images import KEPT_IMAGES, ExampleImages
+from robustbench_pix.evaluation.gradient_checks import gather
+from robustbench_pix.evaluation.nearest import smallest_distances
+from robustbench_pix.networks.building import ensemble
 from robustbench_pix.networks.inference import channels_last, for_inference
-from robustbench_pix.runs.jobs import Job, load, load_tested, optional_path
-from robustbench_pix.runs.store import EXAMPLES, PICTURES, Store
+from robustbench_pix.runs.job import AttackJob, CheckJob, NearestJob
+from robustbench_pix.runs.locations import load, load_tested
+from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, PICTURES, Store
 from robustbench_pix.runs.training_job import trained_network
 
-SOURCE_MEMORY_BYTES = 2**27
+SOURCE_CACHE_BYTES = 2**27
 """The signs of 10,000 images of 32x32 pixels in colour take 31 MB."""
 
-SOURCES_IN_MEMORY = 3
+SOURCES_IN_CACHE = 3
 """As many as the suite ``transfer`` takes turns with: the same network, another one, an ensemble."""
 
 
-def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
+def run_attack(job: AttackJob, store: Store, scratch: Path, *, device: str, progress: Callable[[float], None]) -> None:
     """Attack the model of a job and write one row for each image and strength into a scratch folder.
 
     Beside them pictures of a few images, if those of the data set may be published.
     """
     images, labels, classes = load_tested(job, device)
-    wanted = job.identity["attack"]
-    trained, *sources = (trained_network(store, name).to(device) for name in job.needs)
-    evaluation = EvaluationSpec(**wanted["evaluation"])
-    case = Case(
-        task=job.identity["task"],
-        protocol=job.identity["protocol"],
-        access=wanted["access"],
-        strength_kind=wanted["strength"],
-        strengths=tuple(wanted["strengths"]),
-        evaluation=evaluation,
+    attacked, models = job.identity.attack, job.context.models
+    trained, *sources = (trained_network(store, name, models.get(name)).to(device) for name in job.needs)
+    case = AttackSetting(
+        task=job.identity.task,
+        protocol=job.identity.protocol,
+        access=attacked.access,
+        strength_kind=attacked.strength,
+        strengths=attacked.strengths,
+        evaluation=attacked.evaluation,
         classes=classes,
     )
-    attack = build_attack(attack_spec(job))
+    spec = attack_spec(job)
+    attack = build_attack(spec)
+    if engine_of(spec.attack) is None:
+        attacks.require_source(spec.attack, spec.folder, attacked.source)
     if isinstance(attack, FixedStrengthAttack):
-        attack.file = optional_path(job.context["file"])
-    credit = load(job.context["data"]).picture_credit
+        attack.file = job.context.file
+    credit = load(job.context.data).picture_credit
     pictures = _pictures(case, len(images)) if credit else None
     examples = evaluate(
-        channels_last(trained) if wanted["access"] == "gradients" else for_inference(trained),
+        channels_last(trained) if attacked.access == "gradients" else for_inference(trained),
         ensemble([channels_last(source) for source in sources]) if sources else None,
         attack,
         images,
         labels,
         case,
         device=device,
-        source_memory=_source_memory(job.needs[1:]) if sources else None,
+        source_cache=_source_cache(job.needs[1:]) if sources else None,
         pictures=pictures,
         progress=progress,
     )
@@ -65,30 +72,52 @@ def run_attack(job: Job, store: Store, scratch: Path, *, device: str, progress: 
         table.to_parquet(scratch / PICTURES, index=False, compression="zstd")
 
 
-def _pictures(case: Case, images: int) -> Pictures:
+def _pictures(case: AttackSetting, images: int) -> ExampleImages:
     """Return what keeps pictures of an attack; a smaller choice of images is part of a larger one."""
     wanted = case.evaluation.images
-    return Pictures(attacked_indices(case.task, images, PICTURED if wanted is None else min(PICTURED, wanted)))
+    kept = KEPT_IMAGES if wanted is None else min(KEPT_IMAGES, wanted)
+    return ExampleImages(attacked_indices(case.task, images, kept))
 
 
-@lru_cache(maxsize=SOURCES_IN_MEMORY)
-def _source_memory(sources: tuple[str, ...]) -> Memory:
+@lru_cache(maxsize=SOURCES_IN_CACHE)
+def _source_cache(sources: tuple[str, ...]) -> TensorCache:
     """Return what this process keeps of source models that are used together, named by their runs.
 
     The names are hashes of the weights' origin and of the data set, so nothing else goes by them.
     """
-    return Memory(SOURCE_MEMORY_BYTES)
+    return TensorCache(SOURCE_CACHE_BYTES)
 
 
-def attack_spec(job: Job) -> AttackSpec:
+def attack_spec(job: AttackJob) -> AttackSpec:
     """Return the catalogue entry that a job was planned from, as far as it decides what is built."""
-    wanted = job.identity["attack"]
+    attacked = job.identity.attack
     return AttackSpec(
-        name=job.context["attack"],
-        path=Path(job.context["attack_path"]),
+        name=job.context.attack,
+        path=job.context.attack_path,
         summary="",
-        attack=wanted["attack"],
-        access=wanted["access"],
-        strength=wanted["strength"],
-        parameters=wanted["parameters"],
+        attack=attacked.attack,
+        access=attacked.access,
+        strength=attacked.strength,
+        parameters=attacked.parameters,
     )
+
+
+def run_check(job: CheckJob, store: Store, scratch: Path, *, device: str) -> None:
+    """Examine the model of a job beside a source model and write one row for each image into a scratch folder."""
+    images, labels, classes = load_tested(job, device)
+    models = (trained_network(store, name, job.context.models.get(name)) for name in job.needs)
+    network, source = (channels_last(model.to(device)) for model in models)
+    identity = job.identity
+    evidence = gather(
+        network, source, images, labels, task=identity.task, radii=identity.radii, classes=classes, device=device
+    )
+    evidence.to_parquet(scratch / EVIDENCE, index=False, compression="zstd")
+
+
+def run_nearest(job: NearestJob, store: Store, scratch: Path, *, device: str) -> None:
+    """Search for adversarials near images of a job's model and write one row for each image into a scratch folder."""
+    images, labels, classes = load_tested(job, device)
+    name = job.needs[0]
+    network = channels_last(trained_network(store, name, job.context.models.get(name)).to(device))
+    known = smallest_distances(network, images, labels, task=job.identity.task, classes=classes, device=device)
+    known.to_parquet(scratch / NEAREST_KNOWN, index=False, compression="zstd")

@@ -1,11 +1,12 @@
-"""What a person asks for: recipes x combinations x seeds under a suite, checked before anything is loaded."""
+"""Run configurations: recipes x combinations x seeds under a suite, checked before anything is loaded."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+from robustbench_pix.catalogue.names import RESERVED, wrong_name
 from robustbench_pix.catalogue.specs import Colour, Precision, TaskSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.errors import UserError, nearest
@@ -13,29 +14,30 @@ from robustbench_pix.errors import UserError, nearest
 SOURCE_SEED = 1_000_000
 """Seed of the first source model of transfer attacks; from here on no seed may be evaluated."""
 
-GIVEN_SEED = 2_000_000
-"""Stands where a given model, which no seed made, would have its seed; it is paired with nothing."""
+EXTERNAL_SEED = 2_000_000
+"""Stands in tables where an external model, which no seed made, would have its seed; it is paired with nothing."""
 
 DEFAULT_RECIPES = ("unregularized", "pixel", "thresholded", "neural")
 DEFAULT_COMBINATIONS = ("digits",)
 DEFAULT_SEEDS = "3"
-DEFAULT_SUITE = "blackbox"
+
+EXECUTORS = ("processes", "inline")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A task and the images that regularize it, written ``task:images``."""
+    """A task and its regularization data, written ``task:data``."""
 
     task: str
-    images: str
+    regularization_data: str
 
     def __str__(self) -> str:
-        return f"{self.task}:{self.images}"
+        return f"{self.task}:{self.regularization_data}"
 
 
 @dataclass(frozen=True)
-class GivenModel:
-    """Somebody else's model, to be attacked beside the trained ones.
+class ExternalModel:
+    """A model that was not trained here, to be attacked beside the trained ones.
 
     Attributes:
         name: of its row.
@@ -55,33 +57,97 @@ class GivenModel:
         return self.reference.replace("\\", "/").rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class Request:
-    """A checked request."""
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A run configuration whose names exist; the command line and the Python side take their defaults from here.
+
+    Attributes:
+        suite: the attacks; None where a caller brings them itself.
+        external: a model to attack; there are no recipes then.
+        check_gradients: whether models are checked for gradient masking; as the suite says where None.
+        data_root: the folder of data sets; RBP_DATA, else the user's cache folder where None.
+        replace: whether an external model may take the row of another one of its name.
+    """
 
     workspace: Workspace
-    suite: str
+    suite: str | None = "blackbox"
     recipes: tuple[str, ...]
     combinations: tuple[Combination, ...]
     seeds: tuple[int, ...]
-    size: str
-    colour: Colour | None
-    precision: Precision
-    data_root: Path
-    given: GivenModel | None = None
+    size: str = "full"
+    colour: Colour | None = None
+    precision: Precision = "float32"
     check_gradients: bool | None = None
-    """Whether models are checked for masked gradients; as the suite says where None."""
+    data_root: Path | None = None
+    external: ExternalModel | None = None
+    replace: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what the command line refuses by itself, and a given model under the name of a recipe."""
+        """Refuse unknown names and choices, and an external model under the name of a recipe."""
         check_choice("precision", self.precision, get_args(Precision))
         if self.colour is not None:
             check_choice("colour", self.colour, get_args(Colour))
-        if self.given is not None and self.given.name in self.workspace.names(FOLDERS["recipe"]):
-            raise UserError(f"There is a recipe named {self.given.name!r}; give the model another --name.")
+        if self.suite is not None:
+            self.workspace.suite(self.suite)
+        for recipe in self.recipes:
+            self.workspace.recipe(recipe)
+        for combination in self.combinations:
+            self.task_at_size(combination.task)
+        if self.external is not None and self.external.name in self.workspace.names(FOLDERS["recipe"]):
+            raise UserError(f"There is a recipe named {self.external.name!r}; give the model another --name.")
+
+    @classmethod
+    def parse(
+        cls, *, recipes: Iterable[str], on: Iterable[str], seeds: str, data_root: Path | None = None, **stated: Any
+    ) -> "RunConfig":
+        """Return the configuration that texts state; ``stated`` are other fields as they are.
+
+        Raises:
+            UserError: a name is unknown, or a text is none of its kind.
+        """
+        return cls(
+            recipes=tuple(dict.fromkeys(recipes)),
+            combinations=tuple(dict.fromkeys(map(parse_combination, on))),
+            seeds=parse_seeds(seeds),
+            data_root=data_root.expanduser() if data_root else None,
+            **stated,
+        )
+
+    @classmethod
+    def for_external(
+        cls,
+        *,
+        model: str,
+        weights: str | Path | None,
+        name: str | None,
+        task: str,
+        regularization_data: str | None,
+        data_root: Path | None = None,
+        **stated: Any,
+    ) -> "RunConfig":
+        """Return the configuration that attacks an external model alone; see ``parse_external``.
+
+        Raises:
+            UserError: a name is unknown, a file is not there, or the reference is none.
+        """
+        return cls(
+            recipes=(),
+            combinations=(Combination(task, regularization_data or task),),
+            seeds=(EXTERNAL_SEED,),
+            data_root=data_root.expanduser() if data_root else None,
+            external=parse_external(model, weights, name),
+            **stated,
+        )
+
+    @property
+    def data_folder(self) -> Path:
+        """Where data sets lie."""
+        from robustbench_pix.data.base import default_root
+
+        return self.data_root or default_root()
 
     def task_at_size(self, name: str) -> TaskSpec:
-        """Return a task at the size asked for.
+        """Return a task at the size of the configuration.
 
         Raises:
             UserError: the task has no such size.
@@ -95,14 +161,27 @@ class Request:
         return task.at_size(self.size)
 
 
-def check_choice(what: str, given: str, offered: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Resources:
+    """What a run is carried out with; none of it changes a number."""
+
+    device: str | None = None
+    executor: str = EXECUTORS[0]
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the command line refuses by itself."""
+        check_choice("executor", self.executor, EXECUTORS)
+
+
+def check_choice(what: str, stated: str, offered: Sequence[str]) -> None:
     """Refuse what is not offered.
 
     Raises:
         UserError: names what is offered and the nearest.
     """
-    if given not in offered:
-        raise UserError(f"The {what} must be {' or '.join(offered)}, not {given!r}.{nearest(given, offered)}")
+    if stated not in offered:
+        raise UserError(f"The {what} must be {' or '.join(offered)}, not {stated!r}.{nearest(str(stated), offered)}")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -129,49 +208,13 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def request_of_given(
-    reference: str,
-    weights: str | Path | None,
-    name: str | None,
-    *,
-    workspace: Workspace,
-    suite: str,
-    task: str,
-    images: str | None,
-    size: str,
-    colour: Colour | None,
-    data_root: Path,
-    check_gradients: bool | None,
-) -> Request:
-    """Return the request that attacks a given model alone; see ``parse_given``.
-
-    Raises:
-        UserError: a name is unknown, a file is not there, or the reference is none.
-    """
-    request = Request(
-        workspace=workspace,
-        suite=workspace.suite(suite).name,
-        recipes=(),
-        combinations=(Combination(task, images or task),),
-        seeds=(GIVEN_SEED,),
-        size=size,
-        colour=colour,
-        precision="float32",
-        data_root=data_root,
-        given=parse_given(reference, weights, name),
-        check_gradients=check_gradients,
-    )
-    request.task_at_size(task)
-    return request
-
-
-def parse_given(reference: str, weights: str | Path | None, name: str | None) -> GivenModel:
+def parse_external(reference: str, weights: str | Path | None, name: str | None) -> ExternalModel:
     """Return the model that a reference names, seen from the current folder; nothing of it is imported.
 
     Raises:
         UserError: the reference is none, a file is not there, or the name cannot stand in a table.
 
-    >>> parse_given("torchvision.models:resnet18", None, None).name
+    >>> parse_external("torchvision.models:resnet18", None, None).name
     'resnet18'
     """
     place, _, attribute = reference.rpartition(":")
@@ -186,7 +229,13 @@ def parse_given(reference: str, weights: str | Path | None, name: str | None) ->
     name = attribute if name is None else name
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"--name {name!r} must be made of letters, digits, dots, hyphens and underscores.")
-    return GivenModel(name, reference, folder, Path(weights).expanduser().absolute() if weights is not None else None)
+    if name in RESERVED["recipe"]:
+        raise UserError(f"--name {name!r} is reserved in the tables; give the model another --name.")
+    if wrong := wrong_name(name):
+        raise UserError(f"--name {name!r} {wrong}; give the model another --name.")
+    return ExternalModel(
+        name, reference, folder, Path(weights).expanduser().absolute() if weights is not None else None
+    )
 
 
 def parse_combination(text: str) -> Combination:
@@ -195,7 +244,7 @@ def parse_combination(text: str) -> Combination:
     >>> str(parse_combination("mnist")), str(parse_combination("cifar10:natural"))
     ('mnist:mnist', 'cifar10:natural')
     """
-    task, colon, images = text.partition(":")
-    if not task or (colon and not images):
-        raise UserError(f"--on {text!r} must be TASK or TASK:IMAGES, such as cifar10:natural.")
-    return Combination(task, images or task)
+    task, colon, data = text.partition(":")
+    if not task or (colon and not data):
+        raise UserError(f"--on {text!r} must be TASK or TASK:DATA, such as cifar10:natural.")
+    return Combination(task, data or task)

@@ -1,32 +1,36 @@
-"""Content-addressed run folders: written under a scratch name, synced, then renamed, so whole or not at all."""
+"""Content-addressed run folders: written under a scratch name, synced, then renamed, so whole or not at all.
 
+Whatever is read of one is held against its digest first.
+"""
+
+import copy
 import errno
-import hashlib
-import json
 import os
+import re
 import shutil
-import socket
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.identity import RECORD_VERSION
+from robustbench_pix.runs.manifest import SPEC, Checked, checked_spec, file_digest, sealed
+from robustbench_pix.runs.scratch import ALONE, AT_ONCE, SCRATCH, fate, locked, scratch_name
 
-SPEC = "spec.json"
 EXAMPLES = "examples.parquet"
 PICTURES = "pictures.parquet"
 EVIDENCE = "evidence.parquet"
+NEAREST_KNOWN = "nearest.parquet"
 WEIGHTS = "weights.safetensors"
 PROGRESS = "progress"
-SCRATCH = ".scratch"
-DISK_ERRORS = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR})
+DISK_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.EFBIG}
+)
+RUN_NAME = re.compile(r"[a-z]+-[0-9a-f]{16}")
 
 
 class Store:
-    """The folder ``runs/`` of a workspace; run folders are named ``<kind>-<id>``."""
+    """The folder ``runs/`` of a workspace; run folders are named ``<kind>-<id>``, the id being that of the identity."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -35,61 +39,103 @@ class Store:
         """Return where the run of this name lies, or will."""
         return self.root / name
 
+    def runs(self) -> list[str]:
+        """Return the names of all run folders, damaged ones included, sorted."""
+        return sorted(path.name for path in self.root.glob("*-*") if RUN_NAME.fullmatch(path.name) and path.is_dir())
+
     def has(self, name: str) -> bool:
         """Return whether a run is there; folders appear whole or not at all."""
         return self.folder(name).is_dir()
 
     def has_model(self, model_id: str) -> bool:
-        """Return whether the model of this id is there, trained or given."""
+        """Return whether the model of this id is there, trained or external."""
         return any(self.has(f"{kind}-{model_id}") for kind in ("train", "given"))
 
     def spec(self, name: str) -> dict[str, Any]:
-        """Return a run's spec.json."""
-        return dict(json.loads((self.folder(name) / SPEC).read_text(encoding="utf-8")))
+        """Return what a run's spec.json says.
+
+        Raises:
+            UserError: it is not what was written there, or was written by another version.
+        """
+        found = self._checked(name)
+        if found.fault:
+            raise self._damaged(name, found.fault)
+        return copy.deepcopy(found.spec)
+
+    def fault(self, name: str) -> str | None:
+        """Return what is wrong with a run's spec.json, or None."""
+        return self._checked(name).fault
 
     def damage(self, name: str) -> str | None:
-        """Return what is wrong with a run's folder, or None: every file must have the digest that spec.json states."""
+        """Return what is wrong with a run, or None: it must be there, spec.json and every file it names as written.
+
+        Files that it does not name are never read.
+        """
+        found = self._checked(name)
+        return found.fault or next(filter(None, (self._fault(name, file, found) for file in found.spec["files"])), None)
+
+    def holds(self, name: str, file: str) -> bool:
+        """Return whether a run wrote a file of this name, whatever became of it since."""
+        return file in self._checked(name).spec.get("files", ())
+
+    def file(self, name: str, file: str) -> Path:
+        """Return the path of a run's file, which is as it was written.
+
+        Raises:
+            UserError: it is not, or spec.json is not.
+        """
+        found = self._checked(name)
+        fault = found.fault or self._fault(name, file, found)
+        if fault:
+            raise self._damaged(name, fault)
+        return self.folder(name) / file
+
+    def _checked(self, name: str) -> Checked:
         try:
-            spec = self.spec(name)
-            files, identity = dict(spec["files"]), dict(spec["identity"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return f"{SPEC} cannot be read"
-        if identity.get("kind") == "attack" and identity.get("record") != RECORD_VERSION:
-            return "recorded by another version"
-        for file, expected in files.items():
-            path = self.folder(name) / file
-            if not path.is_file():
+            return checked_spec(self.folder(name) / SPEC)
+        except OSError:
+            return Checked({}, f"{SPEC} cannot be read")
+
+    def _fault(self, name: str, file: str, of: Checked) -> str | None:
+        path = self.folder(name) / file
+        try:
+            if file not in of.spec["files"] or not path.is_file():
                 return f"{file} is missing"
-            if _file_digest(path) != expected:
-                return f"{file} has changed"
-        return None
+            return None if file_digest(path) == of.spec["files"][file] else f"{file} has changed"
+        except OSError:
+            return f"{file} cannot be read"
+
+    def _damaged(self, name: str, fault: str) -> UserError:
+        return UserError(
+            f"{self.folder(name)} is damaged ({fault}); run the command that made it again, and it is made again."
+        )
 
     @contextmanager
     def writing(self, name: str, spec: dict[str, Any]) -> Iterator[Path]:
         """Give a scratch folder to write a run's files into; on success it becomes the run's folder.
 
-        If somebody else finished the same run meanwhile, theirs stays and ours is discarded.
+        If another process finished the same run meanwhile, its folder stays and ours is discarded.
 
         Raises:
             UserError: the disk is full or read-only.
         """
-        scratch = self._scratch(name)
+        scratch = self.root / scratch_name(name)
         try:
             scratch.mkdir(parents=True)
-            yield scratch
-            (scratch / PROGRESS).unlink(missing_ok=True)
-            digests = {path.name: _file_digest(path) for path in sorted(scratch.iterdir())}
-            text = json.dumps({**spec, "files": digests}, indent=1, sort_keys=True, ensure_ascii=False, default=str)
-            (scratch / SPEC).write_text(text + "\n", encoding="utf-8")
-            for path in scratch.iterdir():
-                _sync(path)
-            _sync(scratch)
-            try:
-                scratch.rename(self.folder(name))
-            except OSError:
-                if not self.has(name):
-                    raise
-            _sync(self.root)
+            with locked(scratch, ALONE | AT_ONCE):
+                yield scratch
+                (scratch / PROGRESS).unlink(missing_ok=True)
+                digests = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
+                (scratch / SPEC).write_text(sealed({**spec, "files": digests}), encoding="utf-8")
+                for path in scratch.iterdir():
+                    sync(path)
+                sync(scratch)
+                try:
+                    scratch.rename(self.folder(name))
+                except OSError:
+                    if not self.has(name):
+                        raise
+            sync(self.root)
         except OSError as error:
             raise (disk_error(self.root, error) if error.errno in DISK_ERRORS else error) from error
         finally:
@@ -97,39 +143,23 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a run's folder; it vanishes at once, under a scratch name first."""
-        scratch = self._scratch(name)
+        scratch = self.root / scratch_name(name)
         try:
             self.folder(name).rename(scratch)
         except OSError as error:
             raise disk_error(self.root, error) from error
         shutil.rmtree(scratch, ignore_errors=True)
 
-    def _scratch(self, name: str) -> Path:
-        return self.root / f"{SCRATCH}-{name}~{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex[:8]}"
-
     def scratches(self) -> list[Path]:
         """Return the scratch folders, of living and dead processes."""
-        return sorted(self.root.glob(f"{SCRATCH}-*"))
+        return sorted(path for path in self.root.glob(f"{SCRATCH}-*") if path.is_dir())
 
     def sweep(self) -> list[Path]:
-        """Remove the scratch folders of dead processes of this machine, and return which."""
-        dead = [path for path in self.scratches() if not self.is_alive(path)]
-        for path in dead:
+        """Remove the scratch folders that a dead process of this machine left, and return which."""
+        left = [path for path in self.scratches() if fate(path) == "left"]
+        for path in left:
             shutil.rmtree(path, ignore_errors=True)
-        return dead
-
-    def is_alive(self, scratch: Path) -> bool:
-        """Return whether the process that writes a scratch folder may still be at it; on another machine it may."""
-        _, host, process, _ = scratch.name.split("~")
-        if host != socket.gethostname():
-            return True
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return int(process) != os.getpid()
+        return left
 
     def progress(self, name: str) -> float | None:
         """Return the fraction done of a run that some process is writing now, or None."""
@@ -144,18 +174,19 @@ class Store:
 def disk_error(place: Path, error: OSError) -> UserError:
     """Return the sentence for a disk that is full or cannot be written."""
     reason = error.strerror or str(error)
+    if error.errno == errno.EFBIG:
+        return UserError(
+            f"Could not write to {place}: a file would be larger than this shell allows; ulimit -f unlimited allows "
+            "more, and the same command goes on: what was finished is kept."
+        )
     return UserError(
         f"Could not write to {place}: {reason}; make room or give another --workspace, and run the same command again: "
         "what was finished is kept."
     )
 
 
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file or folder written to its disk before anything that follows."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

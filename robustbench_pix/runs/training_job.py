@@ -3,55 +3,58 @@
 import csv
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from robustbench_pix.catalogue.registries import regularizers
-from robustbench_pix.catalogue.specs import TrainingSpec
+from robustbench_pix.catalogue.registries import networks, regularizers
 from robustbench_pix.data.preparation import split
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import build_network, features
 from robustbench_pix.randomness import global_streams
-from robustbench_pix.regularizers.base import Setting, build_regularizer
-from robustbench_pix.runs.given_model import rebuilt
-from robustbench_pix.runs.jobs import Job, load, load_regularization_images, optional_path
-from robustbench_pix.runs.store import SPEC, WEIGHTS, Store
+from robustbench_pix.regularizers.base import RegularizerContext, build_regularizer
+from robustbench_pix.runs.external_model import rebuilt
+from robustbench_pix.runs.identities import TrainingIdentity
+from robustbench_pix.runs.job import CodeLocation, ExternalJob, TrainingContext, TrainingJob, recorded_job
+from robustbench_pix.runs.locations import code_locations, load, load_regularization_images
+from robustbench_pix.runs.store import WEIGHTS, Store
 from robustbench_pix.training.loop import training
-from robustbench_pix.training.resident import TrainingData
+from robustbench_pix.training.steps import TrainingData
 
 LOG = "log.csv"
 
 
 def run_training(
-    job: Job, scratch: Path, *, device: str, progress: Callable[[float], None]
+    job: TrainingJob, scratch: Path, *, device: str, progress: Callable[[float], None]
 ) -> Generator[None, None, None]:
     """Train the model of a job, step by step, and write its best epoch and its log into a scratch folder."""
-    task, context = job.identity["task"], job.context
-    spec = TrainingSpec(**task["training"])
-    data = load(context["data"])
-    parts = split(data, seed=job.identity["seed"], fraction=spec.validation_fraction, limit=spec.train_images)
-    network = network_of(job.identity, context).to(device)
-    seed, wanted = job.identity["seed"], job.identity["regularization"]
+    identity, context = job.identity, job.context
+    task, seed, added = identity.task, identity.seed, identity.regularization
+    networks.require_source(task.network, context.task_folder, task.network_source)
+    data, protocol = load(context.data), task.training
+    parts = split(data, seed=seed, fraction=protocol.validation_fraction, limit=protocol.train_images)
+    network = network_of(identity, context).to(device)
     regularizer, images = None, data.train_images[:0]
-    if wanted is not None:
-        images = load_regularization_images(context["images_data"])
-        setting = Setting(images, feature_shapes(network, images, device), seed, _folder(context))
-        target = regularizers.load(wanted["regularizer"], _folder(context))
+    if added is not None:
+        folder = context.recipe_folder
+        images = load_regularization_images(context.images_data)
+        setting = RegularizerContext(images, feature_shapes(network, images, device), seed, folder)
+        target = regularizers.load(added.regularizer, folder)
+        regularizers.require_source(added.regularizer, folder, added.source)
         with global_streams("regularizer", seed):
-            regularizer = build_regularizer(target, setting, context["parameters"], wanted["regularizer"]).to(device)
+            parameters = context.regularizer_parameters
+            regularizer = build_regularizer(target, setting, parameters, added.regularizer).to(device)
     with global_streams("training", seed):
         trained = yield from training(
             network,
             regularizer,
             TrainingData(*(part.to(device) for part in (*parts, images))),
-            spec,
+            protocol,
             seed=seed,
-            alpha=wanted["parameters"]["alpha"] if wanted else 0.0,
+            alpha=added.alpha if added else 0.0,
             device=device,
-            precision=job.identity["precision"],
+            precision=identity.precision,
             progress=progress,
         )
     state = {name: value.cpu().contiguous() for name, value in trained.state.items()}
@@ -60,35 +63,52 @@ def run_training(
     write_log(trained.log, scratch / LOG)
 
 
-def network_of(identity: dict[str, Any], context: dict[str, Any]) -> nn.Module:
-    """Return the freshly initialized network of a training's identity, on the CPU."""
-    task = identity["task"]
+def network_of(identity: TrainingIdentity, context: TrainingContext) -> nn.Module:
+    """Return the freshly initialized network of a training, on the CPU."""
     return build_network(
-        task["network"],
-        optional_path(context["task_folder"]),
-        task["network_parameters"],
-        channels=context["channels"],
-        classes=context["classes"],
-        seed=identity["seed"],
+        identity.task.network,
+        context.task_folder,
+        identity.task.network_parameters,
+        channels=context.channels,
+        classes=context.classes,
+        seed=identity.seed,
     )
 
 
-def trained_network(store: Store, name: str) -> nn.Module:
-    """Return the trained or given network of a run, on the CPU, in eval mode.
+def trained_network(store: Store, name: str, at_hand: CodeLocation | None = None) -> nn.Module:
+    """Return the trained or external network of a run, on the CPU, in eval mode.
+
+    ``at_hand`` says where its code lies according to the command.
 
     Raises:
-        UserError: the folder is damaged, or the code of a given model is not what it was.
+        UserError: the folder is damaged, or the code of the model is not what it was.
     """
     damage = store.damage(name)
     if damage:
         raise UserError(
             f"{store.folder(name)} is damaged ({damage}); run the same command again, and it is made again."
         )
-    spec = store.spec(name)
-    if spec["identity"]["kind"] == "given":
-        return rebuilt(store.folder(name), spec)
-    network = network_of(spec["identity"], spec["context"])
-    network.load_state_dict(load_file(store.folder(name) / WEIGHTS))
+    spec, errors = store.spec(name), list[UserError]()
+    job = recorded_job(spec)
+    assert isinstance(job, TrainingJob | ExternalJob)
+    for code in code_locations(job.context.code, store, at_hand):
+        try:
+            there = job.with_code(code)
+            if isinstance(there, TrainingJob):
+                return _with_weights(store.folder(name), there)
+            return rebuilt(store.folder(name), there, spec)
+        except UserError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _with_weights(folder: Path, job: TrainingJob) -> nn.Module:
+    """Return the trained network of a run folder, or refuse code that is not what it was."""
+    task = job.identity.task
+    if networks.source(task.network, job.context.task_folder) != task.network_source:
+        raise UserError(f"The code of {task.network} has changed since {folder} was made; run it again.")
+    network = network_of(job.identity, job.context)
+    network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
 
 
@@ -101,7 +121,7 @@ def load_model(folder: str | Path) -> nn.Module:
         UserError: there is no such folder, it is damaged, or it holds no training.
     """
     folder = Path(folder)
-    if not (folder / SPEC).is_file() or not (folder / WEIGHTS).is_file():
+    if not Store(folder.parent).holds(folder.name, WEIGHTS) and not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder} is no folder of a trained model; they are named runs/train-... or runs/given-....")
     return trained_network(Store(folder.parent), folder.name)
 
@@ -119,7 +139,3 @@ def write_log(log: list[dict[str, float]], path: Path) -> None:
         writer = csv.DictWriter(file, fieldnames=list(log[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({**row, "epoch": int(row["epoch"]) + 1} for row in log)
-
-
-def _folder(context: dict[str, Any]) -> Path | None:
-    return optional_path(context["recipe_folder"])

@@ -1,36 +1,28 @@
 """Do jobs in this process: on one thread where it is a CPU, reporting progress beside what they write."""
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from robustbench_pix.errors import JobFailedError, UserError
-from robustbench_pix.runs.description import described
-from robustbench_pix.runs.jobs import Job
+from robustbench_pix.foreign import foreign_code, raise_if_stopped
+from robustbench_pix.runs.job import AttackJob, CheckJob, Job, NearestJob, TrainingJob
+from robustbench_pix.runs.manifest import made_here
 from robustbench_pix.runs.store import DISK_ERRORS, PROGRESS, Store
 
 if TYPE_CHECKING:
     from robustbench_pix.training.side_by_side import SharedClock
 
+Answer = TypeVar("Answer")
+
 PROGRESS_EVERY_SECONDS = 0.5
+DONE = object()
 _device = "cpu"
 
 
-def start_worker(devices: Any) -> None:
-    """Prepare a worker process: take a device, leave Ctrl-C to the parent, end when the parent is gone."""
-    global _device
-    _device = devices.get()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
 def execute_here(jobs: list[Job], root: str) -> dict[str, str]:
-    """Do jobs in a worker process, on the device that the worker took; see ``execute``."""
+    """Do jobs in this process, on its device; see ``execute``."""
     return execute(jobs, Store(Path(root)), _device)
 
 
@@ -64,7 +56,7 @@ def _attempt(
 ) -> Generator[None, None, None]:
     if store.has(job.name):
         return
-    spec = described(job, device)
+    spec = {**job.manifest, **made_here(device)}
     started = clock.now()
     try:
         with store.writing(job.name, spec) as scratch:
@@ -75,30 +67,45 @@ def _attempt(
 
 
 def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:
-    from robustbench_pix.runs.attack_job import run_attack
-    from robustbench_pix.runs.check_job import run_check
+    from robustbench_pix.runs.attack_job import run_attack, run_check, run_nearest
     from robustbench_pix.runs.training_job import run_training
 
     progress = _reporter(scratch / PROGRESS)
+    match job:
+        case TrainingJob():
+            steps = run_training(job, scratch, device=device, progress=progress)
+            try:
+                while not _reported(lambda: next(steps, DONE) is DONE, scratch):
+                    yield
+            finally:
+                steps.close()
+        case AttackJob():
+            _reported(lambda: run_attack(job, store, scratch, device=device, progress=progress), scratch)
+        case CheckJob():
+            _reported(lambda: run_check(job, store, scratch, device=device), scratch)
+        case NearestJob():
+            _reported(lambda: run_nearest(job, store, scratch, device=device), scratch)
+
+
+def _reported(work: Callable[[], Answer], scratch: Path) -> Answer:
+    """Do a piece of a job; what it raises is the reason why the job failed, unless nothing more can be written."""
     try:
-        if job.kind == "train":
-            yield from run_training(job, scratch, device=device, progress=progress)
-        elif job.kind == "check":
-            run_check(job, store, scratch, device=device)
-        else:
-            run_attack(job, store, scratch, device=device, progress=progress)
-    except OSError as error:
-        if error.errno in DISK_ERRORS and (error.filename is None or Path(error.filename).is_relative_to(scratch)):
-            raise
-        raise JobFailedError(f"{type(error).__name__}: {_one_line(error)}") from error
+        with foreign_code():
+            return work()
     except UserError as error:
-        raise JobFailedError(_one_line(error)) from error
+        raise_if_stopped(error)
+        raise JobFailedError(str(error)) from error
     except Exception as error:
-        raise JobFailedError(f"{type(error).__name__}: {_one_line(error)}") from error
+        raise_if_stopped(error)
+        if _is_unwritable(error, scratch):
+            raise
+        raise JobFailedError(f"{type(error).__name__}: {error}") from error
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _is_unwritable(error: Exception, scratch: Path) -> bool:
+    if not isinstance(error, OSError) or error.errno not in DISK_ERRORS:
+        return False
+    return error.filename is None or Path(error.filename).is_relative_to(scratch)
 
 
 def _reporter(path: Path) -> Callable[[float], None]:
@@ -113,10 +120,3 @@ def _reporter(path: Path) -> Callable[[float], None]:
             path.write_text(f"{fraction:.4f}")
 
     return report
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

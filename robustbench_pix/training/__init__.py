@@ -1,1 +1,1 @@
-"""Training: the same batches for every recipe, and a loop that reads like the paper."""
+"""Training: the same batches for every recipe, and the training loop of the paper."""

@@ -1,7 +1,7 @@
-"""The training loop: L = L_task + alpha L_reg (equation 1), three train-mode forwards a step, the best epoch kept.
+"""The training loop: L = L_task + alpha L_reg (equation 1), three train-mode forward passes a step, best epoch kept.
 
-``training`` is the method. It gives way after each step, so that several models can be trained side by side
-(``side_by_side.py``); nothing in it waits for the device within an epoch.
+``training`` is a generator that yields after each step, so that several models can be trained side by side
+(``side_by_side.py``). It does not wait for the device within an epoch.
 """
 
 import math
@@ -14,19 +14,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from robustbench_pix.catalogue.specs import TrainingSpec
+from robustbench_pix.cuda_graphs import CapturedStep, capturer_for, side_stream
 from robustbench_pix.devices import arithmetic, autocast
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.graphs import Repeated, recorder_for, side_stream
-from robustbench_pix.regularizers.base import PairStep, Regularizer
-from robustbench_pix.training.descent import Descent
-from robustbench_pix.training.passes import gains_from_fusion, layout, passes_for_statistics, three_passes
+from robustbench_pix.networks.inference import layout
+from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.training.plan import batch_sizes, epoch_plan, learning_rate
-from robustbench_pix.training.resident import PairBatch, ResidentPlan, TrainingData, as_input
+from robustbench_pix.training.sgd import FusedSGD
+from robustbench_pix.training.steps import (
+    GradientWatch,
+    ResidentPlan,
+    TrainingData,
+    as_input,
+    at_least_float32,
+    gains_from_fusion,
+    passes_for_statistics,
+    penalty_of,
+    three_passes,
+)
 
 VALIDATION_BATCH = 256
 
 Training = Generator[None, None, "Trained"]
-"""A training in progress: each ``next`` asks the device for another step; at the end it returns what was trained."""
+"""A training in progress: each ``next`` launches another step; at the end it returns the trained state."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +76,24 @@ def training(
     """Train a network in place, step by step, and return its best epoch.
 
     The optimizer is SGD with momentum over the network's parameters and the regularizer's. Without a regularizer no
-    pair is drawn and no forward done for one.
+    pairs are drawn and no forward passes made for them.
 
     Raises:
-        JobFailedError: a loss is not finite, or the regularizer raised or returned no scalar.
+        JobFailedError: a loss is not finite, the regularizer raised or returned no scalar, or its first penalty has no
+            gradient to the network.
     """
     memory_format = layout(network, device)
     network.to(memory_format=memory_format)
     parameters = [*network.parameters(), *(regularizer.parameters() if regularizer else ())]
     rate = torch.zeros((), device=device)
-    descent = Descent(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
+    optimizer = FusedSGD(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
     batches = ResidentPlan(data, next(network.parameters()).dtype, memory_format)
     fused = gains_from_fusion(network, data.images)
-    totals = torch.zeros(2, device=device)
+    totals, unwatched = torch.zeros(2, device=device), [True]
 
     def step(size: int) -> None:
         images, labels = batches.task_batch(size)
-        penalty = None
+        penalty, watch = None, None
         with arithmetic(precision), autocast(device, precision):
             if regularizer is None:
                 logits = network(images)
@@ -93,20 +104,24 @@ def training(
             else:
                 pairs = batches.pair_batch()
                 logits, first, second = three_passes(network, images, pairs.first, pairs.second, fused=fused)
-                penalty = _penalty(regularizer, pairs, first, second, device)
-            task_loss = functional.cross_entropy(_at_least_float32(logits), labels)
+                watch = GradientWatch([*first, *second]) if unwatched else None
+                unwatched.clear()
+                penalty = penalty_of(regularizer, pairs, first, second, device)
+            task_loss = functional.cross_entropy(at_least_float32(logits), labels)
             loss = task_loss if penalty is None else task_loss + alpha * penalty
         with arithmetic(precision):
-            descent.forget_gradients()
+            optimizer.zero_grad()
             loss.backward()
-            descent.step()
+            if watch is not None:
+                watch.require_reached()
+            optimizer.step()
         totals[0] += task_loss.detach()
         if penalty is not None:
             totals[1] += penalty.detach()
 
     sizes = batch_sizes(spec, len(data.images))
-    recorder = recorder_for(device)
-    steps = {size: Repeated(partial(step, size), recorder) for size in sizes}
+    capturer = capturer_for(device)
+    steps = {size: CapturedStep(partial(step, size), capturer) for size in sizes}
     best_loss, best_epoch, best_state, log = math.inf, 0, _snapshot(network), []
     for epoch in range(spec.epochs):
         rate.fill_(learning_rate(spec, epoch))
@@ -160,25 +175,6 @@ def validate(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Te
     }
 
 
-def _penalty(
-    regularizer: Regularizer, pairs: PairBatch, first: list[Tensor], second: list[Tensor], device: str
-) -> Tensor:
-    """Return the penalty, computed from float32 features whatever the precision of the network."""
-    first, second = ([_at_least_float32(layer) for layer in side] for side in (first, second))
-    try:
-        with torch.autocast(torch.device(device).type, enabled=False):
-            penalty = regularizer(PairStep(first, second, pairs.first, pairs.second, pairs.ranks))
-    except Exception as error:
-        raise JobFailedError(f"the regularizer raised {type(error).__name__}: {error}") from error
-    if not isinstance(penalty, Tensor) or penalty.ndim != 0:
-        raise JobFailedError(f"the regularizer returned {_kind(penalty)} where a scalar tensor is expected")
-    return penalty
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values if values.dtype == torch.float64 else values.float()
-
-
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
@@ -187,7 +183,3 @@ def _require_finite(row: dict[str, float]) -> None:
     for name in ("penalty", "task_loss", "validation_loss"):
         if not math.isfinite(row[name]):
             raise JobFailedError(f"the {name.replace('_', ' ')} was not finite in epoch {int(row['epoch']) + 1}")
-
-
-def _kind(value: object) -> str:
-    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

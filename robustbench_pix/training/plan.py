@@ -1,4 +1,4 @@
-"""The plan of an epoch: integers drawn on the CPU from keyed streams, the same on every device and for every recipe."""
+"""The plan of an epoch: indices drawn on the CPU from keyed streams, the same on every device and for every recipe."""
 
 from typing import NamedTuple
 
@@ -7,21 +7,13 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.catalogue.specs import TrainingSpec
-from robustbench_pix.data.augmentation import draw_crops
+from robustbench_pix.data.augmentation import Crops, draw_crops
 from robustbench_pix.randomness import stream
 from robustbench_pix.regularizers.pairs import pair_count, unrank
 
 
-class Crops(NamedTuple):
-    """Top rows and left columns of the crops in the padded images, int64 (N,), and which are flipped, bool (N,)."""
-
-    rows: Tensor
-    columns: Tensor
-    flips: Tensor
-
-
 class Pairs(NamedTuple):
-    """Numbers of pairs, and of their first and second images, all int64 (steps, P)."""
+    """Ranks of pairs, and indices of their first and second images, all int64 (steps, P)."""
 
     ranks: Tensor
     first: Tensor
@@ -29,7 +21,7 @@ class Pairs(NamedTuple):
 
 
 class EpochPlan(NamedTuple):
-    """Image numbers in their order, int64 (N,), their crops in that order, the pairs, and the size of each batch."""
+    """Image indices in their order, int64 (N,), their crops in that order, the pairs, and the size of each batch."""
 
     order: Tensor
     crops: Crops | None
@@ -57,7 +49,7 @@ def epoch_plan(
     regularization_images: int = 0,
     allowed: Tensor | None = None,
 ) -> EpochPlan:
-    """Return the plan of one epoch over so many training images, with so many pairs of regularization images a step.
+    """Return the plan of one epoch: ``images`` training images, and ``pairs`` pairs of regularization data a step.
 
     Pairs are uniform over all pairs, or over the ``allowed`` ones, int64 (K,).
     """
@@ -65,7 +57,7 @@ def epoch_plan(
     sizes = batch_sizes(spec, images)
     crops = None
     if spec.augmentation == "crop-and-flip":
-        crops = Crops(*map(torch.from_numpy, draw_crops(stream("augmentation", seed, epoch), images)))
+        crops = draw_crops(stream("augmentation", seed, epoch), images)
     drawn = None
     if pairs:
         uniforms = stream("pairs", seed, epoch).random((len(sizes), pairs))
@@ -75,7 +67,7 @@ def epoch_plan(
 
 
 def draw_ranks(uniforms: np.ndarray, count: int, allowed: Tensor | None) -> Tensor:
-    """Return the numbers of the drawn pairs, int64: uniform over all ``count`` pairs, or over the allowed ones."""
+    """Return the ranks of the drawn pairs, int64: uniform over all ``count`` pairs, or over the allowed ones."""
     drawn = torch.from_numpy((uniforms * (count if allowed is None else len(allowed))).astype(np.int64))
     return drawn if allowed is None else allowed[drawn]
 

@@ -1,7 +1,7 @@
-"""Several models trained side by side on one device: each on a stream of its own, taking turns step by step.
+"""Several models trained concurrently on one device, each on its own stream, taking turns step by step.
 
-A small network leaves most of a large GPU idle; what one stream leaves idle, the others use. Nothing is shared between
-the models, so each is trained exactly as it would be alone.
+A small network leaves most of a large GPU idle for the other streams. The models share nothing, so each is trained
+exactly as it would be alone.
 """
 
 import time
@@ -10,18 +10,18 @@ from collections.abc import Generator, Iterable
 
 import torch
 
-from robustbench_pix.graphs import side_stream
+from robustbench_pix.cuda_graphs import side_stream
 from robustbench_pix.randomness import GlobalState
 
 Steps = Generator[None, None, None]
 STEPS_UNTIL_SETTLED = 5
-"""Steps after which a model has taken most of the memory that it will take."""
+"""Steps after which a model has allocated most of its memory."""
 SPARE_MEMORY = 2.0
-"""Another model is begun where so many times the memory of one is free: all still grow in their first epochs."""
+"""Another model is started if this multiple of one model's memory is free: all grow in their first epochs."""
 
 
 class SharedClock:
-    """Seconds, of which each of several models is counted its share."""
+    """A clock that attributes to each of several concurrent models its share of the time."""
 
     def __init__(self) -> None:
         self.counted, self.since, self.models = 0.0, time.monotonic(), 1
@@ -31,7 +31,7 @@ class SharedClock:
         return self.counted + (time.monotonic() - self.since) / self.models
 
     def shared_by(self, models: int) -> None:
-        """From now on so many models share the time."""
+        """Share the time among this number of models from now on."""
         self.counted, self.since, self.models = self.now(), time.monotonic(), models
 
 
@@ -54,7 +54,7 @@ class _Lane:
 def side_by_side(every: Iterable[Steps], device: str, clock: SharedClock) -> None:
     """Take the steps of all computations in turn, on CUDA as many at a time as its memory has room for.
 
-    What one of them raises ends all.
+    An exception in one of them ends all.
     """
     waiting, running = deque(every), list[_Lane]()
     try:
@@ -65,7 +65,7 @@ def side_by_side(every: Iterable[Steps], device: str, clock: SharedClock) -> Non
             unfinished = [lane for lane in running if lane.advance()]
             if len(unfinished) < len(running):
                 clock.shared_by(max(1, len(unfinished)))
-                torch.cuda.empty_cache()  # What a stream has kept, no other can use.
+                torch.cuda.empty_cache()  # Memory cached by a stream is not available to others.
             running = unfinished
     finally:
         for steps in (*waiting, *(lane.steps for lane in running)):

@@ -65,7 +65,8 @@ def length_for(x):
 def along_a_line(x, radius, sigma, degrees):
     weights = stats.norm(scale=sigma).pdf(np.arange(2 * int(np.ceil(radius)) + 1))
     down, right = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
-    shifted = [ndimage.shift(x, (-i * down, -i * right, 0), order=1, mode="nearest") for i in range(len(weights))]
+    steps = [[int(np.ceil(i * part - 0.5)) for part in (down, right)] for i in range(len(weights))]
+    shifted = [ndimage.shift(x, (-h, -w, 0), order=0, mode="nearest") for h, w in steps]
     return np.average(shifted, axis=0, weights=weights)
 
 
@@ -131,9 +132,9 @@ def frost(x, s, draw):
         field = draw("normal", number, 1, cells, cells)[0].astype(float)
         field = ndimage.map_coordinates(field, np.meshgrid(*places, indexing="ij"), order=1, mode="nearest")
         ice = ice + np.maximum(1 - abs(field), 0) / 2**number
-    ice = (ice - ice.min()) / (ice.max() - ice.min())
-    tint = np.array([[[0.8, 0.92, 1.0]]])
-    return share * x + thickness * ice[:, :, None] * (tint if x.shape[2] == 3 else gray(tint))
+    ice = 0.38 + 0.52 * draw("uniform", 3, 1, 1, 1).item() + 0.087 * stats.zscore(ice, axis=None)
+    tint = np.array([[[0.89, 1.02, 1.09]]])
+    return share * x + thickness * np.clip(ice[:, :, None] * (tint if x.shape[2] == 3 else gray(tint)), 0, 1)
 
 
 def fog(x, s, draw):

@@ -5,20 +5,20 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.attacks import auto_attack
-from robustbench_pix.attacks.access import Oracle
-from robustbench_pix.attacks.adaptive_boundary import nearest
-from robustbench_pix.attacks.adaptive_gradient import ascend
-from robustbench_pix.attacks.auto_attack import AutoAttack
-from robustbench_pix.attacks.balls import Ball
-from robustbench_pix.attacks.geometry import distances
-from robustbench_pix.attacks.keyed import KeyedNoise
-from robustbench_pix.attacks.projected_gradient import ProjectedGradient
-from robustbench_pix.attacks.victims import Victims, cross_entropy, logit_difference, targeted_ratio
+from robustbench_pix.attacks.common.losses import cross_entropy, logit_difference, targeted_ratio
+from robustbench_pix.attacks.common.norms import Ball, distances
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.gradient import auto_attack
+from robustbench_pix.attacks.gradient.active_images import ActiveImages
+from robustbench_pix.attacks.gradient.apgd import ascend
+from robustbench_pix.attacks.gradient.auto_attack import AutoAttack
+from robustbench_pix.attacks.gradient.fab import nearest
+from robustbench_pix.attacks.gradient.projected_gradient import ProjectedGradient
+from robustbench_pix.attacks.querying.oracle import Oracle
 from tests.attacks.toys import (
-    Bowls,
     Counting,
     Halfspace,
+    QuadraticClassifier,
     attacked,
     decisions_of,
     gray_images,
@@ -43,7 +43,7 @@ class Asked(nn.Module):
         self.rows.append(torch.arange(len(inputs)) if rows is None else rows)
         return self.network(inputs)
 
-    def of(self, row):
+    def select(self, row):
         return torch.stack(
             [inputs[rows == row][0] for inputs, rows in zip(self.inputs, self.rows, strict=True) if (rows == row).any()]
         )
@@ -53,20 +53,20 @@ def victims_of(network, images, labels, norm, radius, targets=None):
     """Return victims whose oracle is the network itself, where it takes rows."""
     oracle = network if isinstance(network, Asked) else Oracle(network, "gradients", None)
     rows = torch.arange(len(images))
-    return Victims(oracle, Ball(images, radius, norm), labels, labels if targets is None else targets, rows)
+    return ActiveImages(oracle, Ball(images, radius, norm), labels, labels if targets is None else targets, rows)
 
 
 def perturbed(network, images, labels, norm, strength, keys=None, **parameters):
     """Return the images at one strength, and the queries of each."""
-    target, ledger = attacked(network, images, labels, "gradients", norm=norm)
+    target, log = attacked(network, images, labels, "gradients", norm=norm)
     keys = keys_of(len(images)) if keys is None else keys
     (found,) = AutoAttack(**(QUICK | parameters)).perturb(target, images, labels, [strength], keys)
-    return found, ledger.queries
+    return found, log.queries
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, targeted_ratio])
 @pytest.mark.parametrize(("norm", "radius"), [("linf", 0.15), ("l2", 0.8)])
-@pytest.mark.parametrize("network", [Bowls(), tiny_network()])
+@pytest.mark.parametrize("network", [QuadraticClassifier(), tiny_network()])
 def test_apgd_walks_as_the_authors_does_from_the_same_start(network, norm, radius, loss):
     """Point after point, until the image is fooled; where it is not, the best point of all is the same."""
     reference = pytest.importorskip("pyautoattack.autopgd_base")
@@ -75,7 +75,7 @@ def test_apgd_walks_as_the_authors_does_from_the_same_start(network, norm, radiu
         ranked = network(images).argsort(dim=1, descending=True)
     labels, targets = ranked[:, 0], ranked[:, 2]
     ball = Ball(images, radius, norm)
-    starts = ball.surface(KeyedNoise(keys_of(12), "test", images.device), 0)
+    starts = ball.surface(PhiloxNoise(keys_of(12), "test", images.device), 0)
     asked, other = Asked(network), Asked(network)
     points, fooled = ascend(victims_of(asked, images, labels, norm, radius, targets), starts, loss, 40)
 
@@ -89,14 +89,14 @@ def test_apgd_walks_as_the_authors_does_from_the_same_start(network, norm, radiu
     # They divide a gradient by its length and 1e-12, which matters where it is tiny.
     tolerance = 1e-5 if norm == "linf" else 5e-4
     for row in range(12):
-        ours, theirs = asked.of(row), other.of(row)
+        ours, theirs = asked.select(row), other.select(row)
         torch.testing.assert_close(ours, theirs[: len(ours)], atol=tolerance, rtol=0)
         assert len(ours) == 41 or fooled[row]
         torch.testing.assert_close(points[row], ours[-1] if fooled[row] else best[row], atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("network", [Bowls(), tiny_network()])
+@pytest.mark.parametrize("network", [QuadraticClassifier(), tiny_network()])
 def test_fab_walks_as_the_authors_does_and_finds_as_near_points(network, norm):
     reference = pytest.importorskip("pyautoattack.fab_pt")
     images, norms = some_images(12), {"linf": "Linf", "l2": "L2"}
@@ -117,7 +117,7 @@ def test_fab_walks_as_the_authors_does_and_finds_as_near_points(network, norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_whole_leaves_as_many_images_as_the_authors(norm):
     reference = pytest.importorskip("pyautoattack")
-    network, images, counts = Bowls(), some_images(40), []
+    network, images, counts = QuadraticClassifier(), some_images(40), []
     labels = decisions_of(network, images)
     for radius in {"linf": (0.02, 0.05), "l2": (0.2, 0.5)}[norm]:
         found, _ = perturbed(network, images, labels, norm, radius, steps=100, targets=9, queries=100)
@@ -187,7 +187,7 @@ def test_on_a_halfspace_it_fools_from_the_closed_form_distance_on(norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_image_depends_on_itself_and_its_key_alone(norm):
-    network, images, keys = Bowls(), some_images(12), keys_of(12)
+    network, images, keys = QuadraticClassifier(), some_images(12), keys_of(12)
     labels, radius = decisions_of(network, images), {"linf": 0.03, "l2": 0.15}[norm]
     together, queries = perturbed(network, images, labels, norm, radius, keys)
     assert len(queries.unique()) >= 3, "images leave at different times"
@@ -211,14 +211,14 @@ def test_an_image_that_nothing_fools_is_asked_about_by_all_four_and_returned():
 
 
 def test_a_wrong_image_is_returned_after_one_query_and_strength_0_asks_nothing():
-    network, images = Bowls(), some_images(3)
+    network, images = QuadraticClassifier(), some_images(3)
     labels = (decisions_of(network, images) + 1) % 4
-    target, ledger = attacked(network, images, labels, "gradients", norm="linf")
+    target, log = attacked(network, images, labels, "gradients", norm="linf")
     results = AutoAttack(**QUICK).perturb(target, images, labels, [0.0, 0.1], keys_of(3))
     assert torch.equal(next(results), images)
-    assert (ledger.queries == 0).all()
+    assert (log.queries == 0).all()
     assert torch.equal(next(results), images)
-    assert (ledger.queries == 1).all()
+    assert (log.queries == 1).all()
 
 
 @pytest.mark.parametrize("missing", [[], ["ascend"], ["ascend", "nearest"]])
@@ -231,7 +231,7 @@ def test_every_part_alone_fools_and_what_it_finds_is_inside_the_ball(missing, mo
 
     for name in missing:
         monkeypatch.setattr(auto_attack, name, {"ascend": ascend, "nearest": nearest}[name])
-    network, images, radius = Bowls(), some_images(20), 0.07
+    network, images, radius = QuadraticClassifier(), some_images(20), 0.07
     labels = decisions_of(network, images)
     found, _ = perturbed(network, images, labels, "linf", radius)
     fooled = decisions_of(network, found) != labels
@@ -247,7 +247,7 @@ def test_it_finds_more_than_projected_gradients_where_logits_saturate():
         def forward(self, images):
             return 1000 * (quiet(images))
 
-    quiet, images = Bowls(), some_images(20)
+    quiet, images = QuadraticClassifier(), some_images(20)
     labels, fooled = decisions_of(quiet, images), []
     target, _ = attacked(Loud(), images, labels, "gradients", norm="linf")
     for attack in (ProjectedGradient(20), AutoAttack(steps=20, targets=3, queries=1)):

@@ -10,13 +10,13 @@ import torch
 from foolbox.attacks import boundary_attack as theirs
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from robustbench_pix.attacks.boundary import BoundaryAttack, Walk
-from robustbench_pix.attacks.keyed import KeyedNoise
-from robustbench_pix.attacks.starts import find_starts
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.decision.boundary import BoundaryAttack, BoundaryState
+from robustbench_pix.attacks.decision.starting_points import find_starts
 from tests.attacks.toys import (
-    Bowls,
     Counting,
     Halfspace,
+    QuadraticClassifier,
     attacked,
     decisions_of,
     entry,
@@ -28,13 +28,13 @@ from tests.attacks.toys import (
 
 
 def prepared(images, keys, network=None):
-    """Return target, ledger, labels and starts."""
-    network = Bowls() if network is None else network
+    """Return target, log, labels and starts."""
+    network = QuadraticClassifier() if network is None else network
     labels = decisions_of(network, images)
-    target, ledger = attacked(network, images, labels)
+    target, log = attacked(network, images, labels)
     starts, found = find_starts(target.oracle, images, labels, keys, images, labels, directions=50)
     assert found.all()
-    return target, ledger, labels, starts
+    return target, log, labels, starts
 
 
 def foolbox_states(network, images, labels, starts, draws, **parameters):
@@ -53,7 +53,7 @@ def foolbox_states(network, images, labels, starts, draws, **parameters):
     return states
 
 
-class Watched(Walk):
+class Watched(BoundaryState):
     """A walk that remembers its state before each step."""
 
     def _propose(self, direction):
@@ -80,7 +80,7 @@ def test_given_foolboxs_draws_every_step_is_foolboxs(count):
         lambda numbers, _: padded[numbers][:, None].expand(-1, count, -1),
     )
     with torch.no_grad():
-        walk.go()
+        walk.run()
     assert len(walk.states) == len(expected) == steps
     ours, others = ([torch.stack(values) for values in zip(*states, strict=True)] for states in (walk.states, expected))
     torch.testing.assert_close(ours[0], others[0], atol=1e-5, rtol=0)
@@ -93,7 +93,7 @@ def test_given_foolboxs_draws_every_step_is_foolboxs(count):
 def test_distances_agree_with_foolboxs_in_distribution():
     """The same images, three walks each with our draws and with foolbox's, in the midst of the descent."""
     repetitions, images, steps = 3, some_images(16), 600
-    network = Bowls()
+    network = QuadraticClassifier()
     labels = decisions_of(network, images)
     target, _, _, starts = prepared(images, keys_of(16))
     model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
@@ -131,33 +131,33 @@ def test_it_reaches_the_distance_to_a_hyperplane():
 def test_a_walk_depends_on_its_image_and_key_alone():
     images = some_images(6)
     pool, keys = torch.cat([images, images]), [*keys_of(6), *keys_of(6, repetition=1)]
-    target, ledger, labels, starts = prepared(pool, keys)
+    target, log, labels, starts = prepared(pool, keys)
     attack = BoundaryAttack(steps=400)
-    asked = ledger.queries.clone()
+    asked = log.queries.clone()
     together = attack.minimize(target, pool, labels, starts, keys)
     assert not torch.equal(together[:6], together[6:]), "repetitions are other walks"
     order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
-    target, shuffled = attacked(Bowls(), pool[order], labels[order])
+    target, shuffled = attacked(QuadraticClassifier(), pool[order], labels[order])
     found = attack.minimize(target, pool[order], labels[order], starts[order], [keys[place] for place in order])
     assert torch.equal(found, together[order])
-    assert torch.equal(shuffled.queries, (ledger.queries - asked)[order])
+    assert torch.equal(shuffled.queries, (log.queries - asked)[order])
     for place in (0, 7):
         one = slice(place, place + 1)
-        target, alone = attacked(Bowls(), pool[one], labels[one])
+        target, alone = attacked(QuadraticClassifier(), pool[one], labels[one])
         assert torch.equal(attack.minimize(target, pool[one], labels[one], starts[one], keys[one]), together[one])
-        assert alone.queries[0] == ledger.queries[place] - asked[place]
+        assert alone.queries[0] == log.queries[place] - asked[place]
 
 
 @pytest.mark.parametrize("steps", [1, 7, 10, 23, 50])
 def test_queries_are_one_a_step_and_one_more_every_tenth(steps):
-    network, images, keys = Counting(Bowls()), some_images(3), keys_of(3)
-    target, ledger, labels, starts = prepared(images, keys, network)
-    asked, before = ledger.queries.clone(), network.asked
+    network, images, keys = Counting(QuadraticClassifier()), some_images(3), keys_of(3)
+    target, log, labels, starts = prepared(images, keys, network)
+    asked, before = log.queries.clone(), network.asked
     found = BoundaryAttack(steps).minimize(target, images, labels, starts, keys)
-    assert (ledger.queries - asked == steps + steps // 10).all()
+    assert (log.queries - asked == steps + steps // 10).all()
     assert network.asked - before == 3 * (steps + steps // 10)
     distance = (found - images).flatten(1).norm(dim=1)
-    torch.testing.assert_close(ledger.best, distance)
+    torch.testing.assert_close(log.best, distance)
     assert (distance <= (starts - images).flatten(1).norm(dim=1)).all()
     assert (decisions_of(network, found) != labels).all()
 
@@ -165,17 +165,17 @@ def test_queries_are_one_a_step_and_one_more_every_tenth(steps):
 def test_an_image_that_has_converged_is_left_alone_and_asks_no_more():
     """With long first steps and a lenient limit all images converge, at different times."""
     images, keys = some_images(8), keys_of(8)
-    target, ledger, labels, starts = prepared(images, keys)
-    before = ledger.queries.clone()
+    target, log, labels, starts = prepared(images, keys)
+    before = log.queries.clone()
     attack = BoundaryAttack(20_000, spherical_step=0.5, source_step=0.02, source_step_convergence=0.01)
     together = attack.minimize(target, images, labels, starts, keys)
-    asked = ledger.queries - before
+    asked = log.queries - before
     assert len(asked.unique()) > 1
     assert (asked < 22_000).all()
     assert (asked % 11 == 0).all(), "they stop between blocks"
     early = asked.argmin().item()
     one = slice(early, early + 1)
-    target, alone = attacked(Bowls(), images[one], labels[one])
+    target, alone = attacked(QuadraticClassifier(), images[one], labels[one])
     assert torch.equal(attack.minimize(target, images[one], labels[one], starts[one], keys[one]), together[one])
     assert alone.queries[0] == asked[early]
 
@@ -184,25 +184,25 @@ def test_an_image_that_converges_before_the_last_steps_takes_none_of_them_in_com
     images, keys = some_images(8), keys_of(8)
     _, _, labels, starts = prepared(images, keys)
     settings = {"spherical_step": 0.5, "source_step": 0.02, "source_step_convergence": 0.01}
-    target, ledger = attacked(Bowls(), images, labels)
+    target, log = attacked(QuadraticClassifier(), images, labels)
     BoundaryAttack(20_000, **settings).minimize(target, images, labels, starts, keys)
-    first = ledger.queries.argmin().item()
-    blocks = int(ledger.queries[first]) // 11
-    target, ledger = attacked(Bowls(), images, labels)
+    first = log.queries.argmin().item()
+    blocks = int(log.queries[first]) // 11
+    target, log = attacked(QuadraticClassifier(), images, labels)
     BoundaryAttack(10 * blocks + 5, **settings).minimize(target, images, labels, starts, keys)
-    assert ledger.queries[first] == 11 * blocks
-    assert ledger.queries.max() == 11 * blocks + 5
+    assert log.queries[first] == 11 * blocks
+    assert log.queries.max() == 11 * blocks + 5
 
 
 def walking(images):
     keys = keys_of(len(images))
-    target, ledger, labels, starts = prepared(images, keys)
-    noise = KeyedNoise(keys, "boundary", images.device)
-    return Walk(BoundaryAttack(), target.oracle, images, labels, starts, noise.normal), ledger
+    target, log, labels, starts = prepared(images, keys)
+    noise = PhiloxNoise(keys, "boundary", images.device)
+    return BoundaryState(BoundaryAttack(), target.oracle, images, labels, starts, noise.normal), log
 
 
-def state_of(walk, ledger):
-    parts = {"walk": walk, "spherical": walk.spherical_rate, "source": walk.source_rate, "ledger": ledger}
+def state_of(walk, log):
+    parts = {"walk": walk, "spherical": walk.spherical_rate, "source": walk.source_rate, "log": log}
     return {
         f"{part}.{name}": value
         for part, holder in parts.items()
@@ -212,29 +212,29 @@ def state_of(walk, ledger):
 
 
 def test_a_block_changes_its_tensors_in_place_so_that_it_can_be_replayed():
-    walk, ledger = walking(some_images(3))
-    places = {name: value.data_ptr() for name, value in state_of(walk, ledger).items()}
-    before = {name: value.clone() for name, value in state_of(walk, ledger).items()}
+    walk, log = walking(some_images(3))
+    places = {name: value.data_ptr() for name, value in state_of(walk, log).items()}
+    before = {name: value.clone() for name, value in state_of(walk, log).items()}
     with torch.no_grad():
         walk.block()
-    after = state_of(walk, ledger)
+    after = state_of(walk, log)
     assert {name: value.data_ptr() for name, value in after.items()} == places
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed >= {"walk.nearest", "walk.distances", "walk.steps_of_block", "spherical.successes", "source.noted"}
-    assert changed >= {"ledger.queries", "ledger.best", "ledger.nearest", "ledger.at"}
+    assert changed >= {"log.queries", "log.best", "log.nearest", "log.at"}
 
 
 def test_what_has_converged_keeps_its_step_lengths():
-    walk, ledger = walking(some_images(3))
+    walk, log = walking(some_images(3))
     walk.source_steps[1] = 1e-8
-    before, asked = {name: value.clone() for name, value in state_of(walk, ledger).items()}, ledger.queries.clone()
+    before, asked = {name: value.clone() for name, value in state_of(walk, log).items()}, log.queries.clone()
     with torch.no_grad():
         for _ in range(120):
             walk.block()
     for name in ("nearest", "distances", "spherical_steps", "source_steps"):
         same = [torch.equal(getattr(walk, name)[row], before[f"walk.{name}"][row]) for row in range(3)]
         assert same == [False, True, False], name
-    assert (ledger.queries - asked).tolist() == [1320, 0, 1320]
+    assert (log.queries - asked).tolist() == [1320, 0, 1320]
 
 
 class Waits(TorchDispatchMode):
@@ -284,9 +284,9 @@ def test_step_lengths_follow_foolboxs_rates(spherical, source, spherical_factor,
     walk, _ = walking(some_images(1))
     before = walk.spherical_steps.clone(), walk.source_steps.clone()
     for trial in range(99):
-        walk.spherical_rate.note(torch.tensor([trial < round(100 * spherical)]), above=0.5, below=0.2)
+        walk.spherical_rate.record(torch.tensor([trial < round(100 * spherical)]), above=0.5, below=0.2)
     for trial in range(29):
-        walk.source_rate.note(torch.tensor([trial < round(30 * source)]), above=0.25, below=0.1)
+        walk.source_rate.record(torch.tensor([trial < round(30 * source)]), above=0.25, below=0.1)
     walk._adapt(torch.tensor([False]), torch.tensor([False]))
     torch.testing.assert_close(walk.spherical_steps, spherical_factor * before[0])
     torch.testing.assert_close(walk.source_steps, source_factor * before[1])

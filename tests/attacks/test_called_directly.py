@@ -82,11 +82,12 @@ def test_the_toolbox(name, strength, parameters, stated):
 
 
 def test_the_toolbox_alone_cannot_ask_a_float32_model_and_through_the_adapter_it_can():
-    estimator = PyTorchClassifier(NETWORK, nn.CrossEntropyLoss(), IMAGES.shape[1:], 4, clip_values=(0.0, 1.0))
-    with pytest.raises(RuntimeError, match=r"(?i)double"):
-        art.HopSkipJump(estimator, max_iter=2, verbose=False).generate(IMAGES.numpy())
-    target, _ = attacked(NETWORK, IMAGES[:1], LABELS[:1])
     start = some_images(60, seed=4)
     start = start[decisions_of(NETWORK, start) != LABELS[0]][:1]
+    estimator = PyTorchClassifier(NETWORK, nn.CrossEntropyLoss(), IMAGES.shape[1:], 4, clip_values=(0.0, 1.0))
+    alone = art.HopSkipJump(estimator, max_iter=2, verbose=False)
+    with pytest.raises(RuntimeError, match=r"(?i)double"):
+        alone.generate(IMAGES[:1].numpy(), x_adv_init=start.numpy())
+    target, _ = attacked(NETWORK, IMAGES[:1], LABELS[:1])
     attack = build_attack(entry("art:HopSkipJump", max_iter=2))
     assert attack.minimize(target, IMAGES[:1], LABELS[:1], start, KEYS[:1]).dtype == torch.float32

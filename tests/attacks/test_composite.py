@@ -6,18 +6,18 @@ import torch
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from robustbench_pix.attacks import composite
-from robustbench_pix.attacks.access import Oracle
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.composite import CompositeAttack, Search
-from robustbench_pix.attacks.composite_components import OF_ALL, OF_COLOUR, components_of
-from robustbench_pix.attacks.keyed import KeyedNoise
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.gradient import composite
+from robustbench_pix.attacks.gradient.composite import CompositeAttack, CompositeState
+from robustbench_pix.attacks.gradient.composite_components import OF_ALL, OF_COLOUR, components_of
+from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.errors import UserError
 from tests.attacks.toys import (
     SIDE,
-    Bowls,
     Counting,
     Halfspace,
+    QuadraticClassifier,
     attacked,
     blind,
     decisions_of,
@@ -44,15 +44,15 @@ def wavy(channels=1):
 
 
 def perturbed(network, images, labels, strengths, keys=None, **parameters):
-    target, ledger = attacked(network, images, labels, "gradients")
+    target, log = attacked(network, images, labels, "gradients")
     keys = keys_of(len(images)) if keys is None else keys
-    return list(CompositeAttack(**parameters).perturb(target, images, labels, strengths, keys)), ledger
+    return list(CompositeAttack(**parameters).perturb(target, images, labels, strengths, keys)), log
 
 
 def search(network, images, labels, scale=1.0, **parameters):
     target, _ = attacked(network, images, labels, "gradients")
-    noise = KeyedNoise(keys_of(len(images)), "composite", images.device)
-    return Search(CompositeAttack(**parameters), target.oracle, images, labels, scale, noise)
+    noise = PhiloxNoise(keys_of(len(images)), "composite", images.device)
+    return CompositeState(CompositeAttack(**parameters), target.oracle, images, labels, scale, noise)
 
 
 def only(monkeypatch, *components):
@@ -75,9 +75,9 @@ def test_on_a_linear_model_each_component_alone_ends_at_the_worst_end_of_its_ran
     }
     for component, expected in worst.items():
         only(monkeypatch, component)
-        (found,), ledger = perturbed(network, images, labels, (scale,), order=order)
+        (found,), log = perturbed(network, images, labels, (scale,), order=order)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
-        assert ledger.queries.tolist() == [queries] * 8
+        assert log.queries.tolist() == [queries] * 8
 
 
 def plainly(image, components, offsets, limits, order, network, label, steps=10):
@@ -127,7 +127,7 @@ def test_each_image_is_attacked_as_by_a_plain_loop_over_its_components(order, ch
         own = [offsets[index : index + 1].clone() for offsets in searched.offsets]
         image, label = images[index : index + 1], labels[index]
         expected.append(plainly(image, plain, own, limits, orders[index], network, label))
-    searched.go()
+    searched.run()
     # A sign of a gradient that is next to nothing may turn by rounding.
     same = (searched.found - torch.cat(expected)).abs().amax(dim=(1, 2, 3)) < 1e-4
     assert same.sum() >= 11
@@ -156,29 +156,29 @@ def test_starts_are_spread_over_the_ranges_and_offsets_stay_inside():
             assert offsets.min() < -0.9 * limit
             assert offsets.max() > 0.9 * limit
             assert offsets.abs().max() <= limit
-    searched.go()
+    searched.run()
     for offsets, limit in zip(searched.offsets, searched.limits, strict=True):
         assert 0 < offsets.abs().max() <= limit * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_strength_zero_asks_nothing_and_a_larger_one_ends_inside_bounds(order):
-    network, images = Bowls(), some_images(10)
+    network, images = QuadraticClassifier(), some_images(10)
     labels = decisions_of(network, images)
     (zero, one, three), _ = perturbed(network, images, labels, (0.0, 1.0, 3.0), order=order)
     assert torch.equal(zero, images)
     for found in (one, three):
         assert 0 <= found.min() <= found.max() <= 1
         assert (found != images).flatten(1).any(dim=1).all()
-    _, ledger = perturbed(network, images, labels, (0.0,), order=order)
-    assert not ledger.queries.any()
+    _, log = perturbed(network, images, labels, (0.0,), order=order)
+    assert not log.queries.any()
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_neither_result_nor_queries_depend_on_the_batch(order):
-    network, images, keys = Bowls(), some_images(9), keys_of(9)
+    network, images, keys = QuadraticClassifier(), some_images(9), keys_of(9)
     labels = decisions_of(network, images)
-    (together,), ledger = perturbed(network, images, labels, (1.0,), keys, order=order)
+    (together,), log = perturbed(network, images, labels, (1.0,), keys, order=order)
     fooled = decisions_of(network, together) != labels
     assert 0 < fooled.sum() < 9
     (backwards,), _ = perturbed(network, images.flip(0), labels.flip(0), (1.0,), keys[::-1], order=order)
@@ -187,23 +187,23 @@ def test_neither_result_nor_queries_depend_on_the_batch(order):
         one = slice(index, index + 1)
         (alone,), own = perturbed(network, images[one], labels[one], (1.0,), keys[one], order=order)
         torch.testing.assert_close(alone[0], together[index], atol=1e-5, rtol=0)
-        assert own.queries[0] == ledger.queries[index]
+        assert own.queries[0] == log.queries[index]
 
 
 @pytest.mark.parametrize(("order", "queries"), [("fixed", 4 * 7 + 1), ("random", 4 * 7 + 1), ("scheduled", 3 * 30)])
 def test_queries_of_an_image_that_is_never_fooled(order, queries):
     network, images = Halfspace(distance=1.5), gray_images(5)
     labels = torch.ones(5, dtype=torch.int64)
-    _, ledger = perturbed(network, images, labels, (1.0,), order=order, steps=7, rounds=3)
-    assert ledger.queries.tolist() == [queries] * 5
+    _, log = perturbed(network, images, labels, (1.0,), order=order, steps=7, rounds=3)
+    assert log.queries.tolist() == [queries] * 5
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_an_image_that_is_fooled_is_asked_about_no_more(order):
     network, images = Halfspace(distance=1.5), gray_images(5)
     wrong = torch.zeros(5, dtype=torch.int64)
-    _, ledger = perturbed(network, images, wrong, (1.0,), order=order)
-    assert ledger.queries.tolist() == [2 if order == "scheduled" else 1] * 5
+    _, log = perturbed(network, images, wrong, (1.0,), order=order)
+    assert log.queries.tolist() == [2 if order == "scheduled" else 1] * 5
 
 
 def test_an_image_that_only_the_last_step_fools_is_noticed_before_the_next_round(monkeypatch):
@@ -211,9 +211,9 @@ def test_an_image_that_only_the_last_step_fools_is_noticed_before_the_next_round
     network, images = Halfspace(distance=0.1), gray_images(6)
     labels = torch.ones(6, dtype=torch.int64)
     assert torch.equal(decisions_of(network, images), labels)
-    (found,), ledger = perturbed(network, images, labels, (4.0,), order="scheduled", steps=1)
+    (found,), log = perturbed(network, images, labels, (4.0,), order="scheduled", steps=1)
     assert not decisions_of(network, found).any()
-    assert ledger.queries.tolist() == [3] * 6
+    assert log.queries.tolist() == [3] * 6
 
 
 def test_more_orders_fool_more_images_and_all_that_are_fooled_are_wrong():
@@ -222,7 +222,7 @@ def test_more_orders_fool_more_images_and_all_that_are_fooled_are_wrong():
     fooled = {}
     for order in ORDERS:
         searched = search(network, images, labels, order=order)
-        searched.go()
+        searched.run()
         wrong = decisions_of(network, searched.found) != labels
         stayed = torch.zeros(60, dtype=torch.bool).index_fill_(0, searched.rows, True)
         assert torch.equal(wrong, ~stayed)
@@ -233,7 +233,7 @@ def test_more_orders_fool_more_images_and_all_that_are_fooled_are_wrong():
 def test_every_round_of_a_schedule_tries_another_order():
     network, images = Halfspace(distance=1.5), gray_images(6)
     searched = search(network, images, torch.ones(6, dtype=torch.int64), order="scheduled")
-    searched.go()
+    searched.run()
     assert searched.schedule.tried.max() == 1
     assert searched.schedule.tried.sum(dim=1).tolist() == [5] * 6
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.starts import find_starts
+from robustbench_pix.attacks.decision.starting_points import find_starts
 from robustbench_pix.randomness import global_streams
 from tests.attacks.toys import (
     Counting,
@@ -26,9 +26,9 @@ from tests.attacks.toys import (
 def test_boundary_attack_is_foolbox_called_directly():
     network, images = Quadrants(), some_images(6)
     labels, keys = decisions_of(network, images), keys_of(6, seed=5, repetition=2)
-    target, ledger = attacked(network, images, labels, batch=keys[0])
+    target, log = attacked(network, images, labels, batch=keys[0])
     starts, _ = find_starts(target.oracle, images, labels, keys, images, labels, directions=50)
-    asked_before = ledger.queries.clone()
+    asked_before = log.queries.clone()
     found = build_attack(entry("foolbox:BoundaryAttack", steps=60)).minimize(target, images, labels, starts, keys)
 
     model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
@@ -39,7 +39,7 @@ def test_boundary_attack_is_foolbox_called_directly():
     assert torch.equal(found, expected)
     assert not torch.equal(found, starts)
     # One query for the starting points, one a step, one every tenth for the spherical step, one for the success.
-    assert ((ledger.queries - asked_before) == 1 + 60 + 6 + 1).all()
+    assert ((log.queries - asked_before) == 1 + 60 + 6 + 1).all()
 
 
 def test_fixed_strength_attack_is_foolbox_called_directly():

@@ -5,9 +5,14 @@ import pytest
 import torch
 from scipy import special, stats
 
-from robustbench_pix.attacks.further_noise import BlendedUniformNoise, LaplaceNoise, ShotNoise, SpeckleNoise
-from robustbench_pix.attacks.noise import GaussianNoise
-from robustbench_pix.attacks.poisson import poisson_quantile
+from robustbench_pix.attacks.noise.pixel_noise import (
+    BlendedUniformNoise,
+    GaussianNoise,
+    LaplaceNoise,
+    ShotNoise,
+    SpeckleNoise,
+    poisson_quantile,
+)
 from tests.attacks.test_noise import MID_GRAY, perturbed
 
 END = 2.0**-25

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.geoda import GeoDA, Rays
-from robustbench_pix.attacks.keyed import KeyedNoise
-from tests.attacks.toys import SIDE, Bowls, Halfspace, attacked, decisions_of, entry, keys_of, run_entry, some_images
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.decision.geoda import GeoDA, GeoDAState
+from tests.attacks.toys import (
+    SIDE,
+    Halfspace,
+    QuadraticClassifier,
+    attacked,
+    decisions_of,
+    entry,
+    keys_of,
+    run_entry,
+    some_images,
+)
 
 fft = pytest.importorskip("scipy.fft")
 
@@ -16,8 +26,8 @@ fft = pytest.importorskip("scipy.fft")
 def rays_of(network, images, norm="l2", **parameters):
     labels = decisions_of(network, images)
     target, _ = attacked(network, images, labels, norm=norm)
-    noise = KeyedNoise(keys_of(len(images)), "toy", images.device)
-    return Rays(GeoDA(**parameters), target.oracle, images, labels, noise, norm)
+    noise = PhiloxNoise(keys_of(len(images)), "toy", images.device)
+    return GeoDAState(GeoDA(**parameters), target.oracle, images, labels, noise, norm)
 
 
 @pytest.mark.parametrize("directions", [30, 80, 1_000, 4_000, 9_600])
@@ -84,7 +94,7 @@ def test_a_ray_goes_on_along_the_faces_as_far_as_the_last_point():
     images = torch.zeros(2, 1, SIDE, SIDE)
     images[:, :, :4] = 0.5
     for norm, expected in (("l2", 0.4), ("linf", 0.4)):
-        rays = rays_of(Bowls(), images, norm)
+        rays = rays_of(QuadraticClassifier(), images, norm)
         rays.distances = torch.tensor([0.4, 0.4])
         downwards = -torch.ones_like(images)
         points = rays._points(rays.places, downwards, rays._as_far(downwards))
@@ -96,7 +106,7 @@ def test_a_ray_goes_on_along_the_faces_as_far_as_the_last_point():
 
 @pytest.mark.parametrize("strength", ["l2", "linf"])
 def test_it_is_no_worse_than_hop_skip_jump_at_equal_queries(strength):
-    network, images = Bowls(), some_images(10)
+    network, images = QuadraticClassifier(), some_images(10)
     ours, theirs = (
         run_entry(entry(attack, "decisions", strength, **more), network, images, budget=2_000)["distance_at_2000"]
         for attack, more in (("geoda", {"directions": 1_850}), ("hop-skip-jump", {}))

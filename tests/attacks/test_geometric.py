@@ -4,8 +4,7 @@ import torch
 from scipy import ndimage, stats
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from robustbench_pix.attacks.geometric import Rotation, Scaling, Shear, Translation
-from robustbench_pix.attacks.warping import rotated
+from robustbench_pix.attacks.transforms.geometric import Rotation, Scaling, Shear, Translation, rotated
 from tests.attacks.toys import blind, keys_of
 
 

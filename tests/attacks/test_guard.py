@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.attacks.access import guarded
 from robustbench_pix.attacks.base import FixedStrengthAttack
+from robustbench_pix.attacks.querying.oracle import guarded
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.toys import (
     Halfspace,

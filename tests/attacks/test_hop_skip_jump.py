@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.hop_skip_jump import HopSkipJump, Hunt
-from robustbench_pix.attacks.keyed import KeyedNoise
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.decision.hop_skip_jump import HopSkipJump, HopSkipJumpState
 from tests.attacks.toys import (
     SIDE,
-    Bowls,
     Halfspace,
+    QuadraticClassifier,
     attacked,
     decisions_of,
     entry,
@@ -27,7 +27,7 @@ PIXELS = SIDE * SIDE
 @pytest.fixture(scope="module")
 def distances():
     """Distances of ten images after six jumps by every implementation, and the mean number of queries."""
-    network, images = Bowls(), some_images(10)
+    network, images = QuadraticClassifier(), some_images(10)
 
     def of(attack, parameters, batch_size=64):
         examples = run_entry(entry(attack, **parameters), network, images, batch_size=batch_size)
@@ -69,7 +69,7 @@ def test_it_reaches_the_distance_to_a_hyperplane(strength, factor):
 
 @pytest.mark.parametrize("strength", ["l2", "linf"])
 def test_an_image_depends_on_itself_and_its_key_alone(strength):
-    network, images, keys = Bowls(), some_images(7), keys_of(7)
+    network, images, keys = QuadraticClassifier(), some_images(7), keys_of(7)
     labels, attack = decisions_of(network, images), HopSkipJump(steps=3)
     starts = torch.rand(7, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(5))
     starts = torch.where((decisions_of(network, starts) != labels)[:, None, None, None], starts, images[[3]])
@@ -77,9 +77,9 @@ def test_an_image_depends_on_itself_and_its_key_alone(strength):
     assert len(kept) >= 5, "more than are asked about at once"
 
     def found(rows):
-        target, ledger = attacked(network, images[rows], labels[rows], norm=strength)
+        target, log = attacked(network, images[rows], labels[rows], norm=strength)
         given = images[rows], labels[rows], starts[rows], [keys[row] for row in rows.tolist()]
-        return attack.minimize(target, *given), ledger.queries
+        return attack.minimize(target, *given), log.queries
 
     together, queries = found(kept)
     assert (decisions_of(network, together) != labels[kept]).all()
@@ -93,18 +93,18 @@ def test_an_image_depends_on_itself_and_its_key_alone(strength):
 
 
 def test_queries_are_those_of_directions_searches_and_jumps():
-    network, images, keys = Bowls(), some_images(3), keys_of(3)
+    network, images, keys = QuadraticClassifier(), some_images(3), keys_of(3)
     labels = decisions_of(network, images)
     starts = torch.stack(
         [next(other for other in images if decisions_of(network, other[None]) != label) for label in labels]
     )
-    target, ledger = attacked(network, images, labels)
+    target, log = attacked(network, images, labels)
     HopSkipJump(steps=3, initial_gradient_queries=40, maximum_gradient_queries=60).minimize(
         target, images, labels, starts, keys
     )
     halvings = math.ceil(math.log2(PIXELS**1.5))
     fixed = 4 * halvings + 40 + int(40 * math.sqrt(2)) + 60
-    jumps = ledger.queries - fixed
+    jumps = log.queries - fixed
     assert (jumps >= 3).all()
     assert (jumps <= 3 * 24).all()
 
@@ -114,7 +114,7 @@ def test_the_estimated_normal_is_that_of_a_hyperplane_and_better_with_more_direc
     network, images = Halfspace(distance=0.3).requires_grad_(False), gray_images(6)
     labels = decisions_of(network, images)
     oracle = attacked(network, images, labels)[0].oracle
-    hunt = Hunt(oracle, images, labels, KeyedNoise(keys_of(6), "toy", images.device), "l2", 1.0)
+    hunt = HopSkipJumpState(oracle, images, labels, PhiloxNoise(keys_of(6), "toy", images.device), "l2", 1.0)
     normal = network.weight / network.weight.norm()
     onto = ((network.margin(images) / network.weight.norm())[:, None] * normal).reshape(images.shape)
     on_boundary = images - onto
@@ -133,8 +133,8 @@ def test_the_estimated_normal_is_that_of_a_hyperplane_and_better_with_more_direc
 def test_the_estimated_normal_is_equation_16(norm, jump, inside):
     """Against numpy: from a little inside the wrong class, where most decisions are wrong, and from far inside: all."""
     network, images = Halfspace(distance=0.3).requires_grad_(False), gray_images(3)
-    labels, noise = decisions_of(network, images), KeyedNoise(keys_of(3), "toy", images.device)
-    hunt = Hunt(attacked(network, images, labels)[0].oracle, images, labels, noise, norm, gamma=30.0)
+    labels, noise = decisions_of(network, images), PhiloxNoise(keys_of(3), "toy", images.device)
+    hunt = HopSkipJumpState(attacked(network, images, labels)[0].oracle, images, labels, noise, norm, gamma=30.0)
     margins = network.margin(images) / network.weight.norm()
     shift = -margins - margins.sign() * (0.01 + inside)
     found = images + (shift[:, None] * network.weight / network.weight.norm()).reshape(images.shape)
@@ -169,7 +169,7 @@ def test_bisection_ends_on_the_boundary():
     assert (decisions_of(network, wrong) != labels).all()
     for norm in ("l2", "linf"):
         oracle = attacked(network, images, labels)[0].oracle
-        hunt = Hunt(oracle, images, labels, KeyedNoise(keys_of(5), "toy", images.device), norm, 1.0)
+        hunt = HopSkipJumpState(oracle, images, labels, PhiloxNoise(keys_of(5), "toy", images.device), norm, 1.0)
         found = hunt.to_boundary(wrong)
         assert (decisions_of(network, found) != labels).all()
         assert (hunt.distances(found) < hunt.distances(wrong)).all()

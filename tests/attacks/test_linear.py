@@ -21,6 +21,8 @@ REACHES = {
     "boundary-50-steps": (150, 12.0),
     "boundary-budget": (10_000, 1.01),
     "boundary-foolbox": (6000, 1.01),
+    "decision-ensemble": (5_000, 1.01),
+    "decision-ensemble-budget": (10_000, 1.01),
     "geoda": (10_000, 1.02),
     "hop-skip-jump": (3000, 1.1),
     "hop-skip-jump-art": (3000, 1.1),

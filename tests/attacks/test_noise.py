@@ -3,9 +3,16 @@ import pytest
 import torch
 from scipy import stats
 
-from robustbench_pix.attacks.band_noise import BandNoise
-from robustbench_pix.attacks.further_noise import BlendedUniformNoise, LaplaceNoise, ShotNoise, SpeckleNoise
-from robustbench_pix.attacks.noise import GaussianNoise, SaltAndPepperNoise, UniformNoise
+from robustbench_pix.attacks.noise.band_noise import BandNoise
+from robustbench_pix.attacks.noise.pixel_noise import (
+    BlendedUniformNoise,
+    GaussianNoise,
+    LaplaceNoise,
+    SaltAndPepperNoise,
+    ShotNoise,
+    SpeckleNoise,
+    UniformNoise,
+)
 from robustbench_pix.randomness import stream
 from tests.attacks.toys import blind, keys_of, some_images
 

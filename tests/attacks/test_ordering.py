@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from robustbench_pix.attacks.ordering import Schedule, doubly_stochastic
+from robustbench_pix.attacks.gradient.composite import Schedule, doubly_stochastic
 
 
 def uniform(count, places, seed=0):

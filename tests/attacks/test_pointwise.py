@@ -4,8 +4,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from robustbench_pix.attacks.pointwise import Pointwise
-from tests.attacks.toys import SIDE, Bowls, Halfspace, attacked, entry, gray_images, keys_of, run_entry, some_images
+from robustbench_pix.attacks.decision.pointwise import Pointwise
+from tests.attacks.toys import (
+    SIDE,
+    Halfspace,
+    QuadraticClassifier,
+    attacked,
+    entry,
+    gray_images,
+    keys_of,
+    run_entry,
+    some_images,
+)
 
 
 class Thresholds(nn.Module):
@@ -21,10 +31,10 @@ class Thresholds(nn.Module):
 
 def retreated(network, images, starts, seed=0):
     labels = network(images).argmax(dim=1)
-    target, ledger = attacked(network, images, labels)
+    target, log = attacked(network, images, labels)
     found = Pointwise().minimize(target, images, labels, starts, keys_of(len(images), seed=seed))
     assert (network(found).argmax(dim=1) != labels).all()
-    return found, ledger.queries
+    return found, log.queries
 
 
 def test_one_value_is_left_where_one_suffices_and_it_lies_at_the_threshold():
@@ -46,12 +56,12 @@ def test_what_needs_no_value_to_change_is_the_image_after_one_query_a_value():
             return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
 
     images = some_images(3)
-    target, ledger = attacked(Never(), images, torch.ones(3, dtype=torch.int64))
+    target, log = attacked(Never(), images, torch.ones(3, dtype=torch.int64))
     starts = images.clone()
     starts[:, :, 2:] = 1.0
-    found = Pointwise().minimize(target, images, ledger.labels, starts, keys_of(3))
+    found = Pointwise().minimize(target, images, log.labels, starts, keys_of(3))
     assert torch.equal(found, images)
-    assert ledger.queries.tolist() == [6 * SIDE] * 3
+    assert log.queries.tolist() == [6 * SIDE] * 3
 
 
 def test_no_single_value_can_be_set_back():
@@ -87,7 +97,7 @@ def test_a_start_without_a_free_value_keeps_it_moved_least():
 
 
 def test_it_is_as_near_as_foolboxs():
-    network, images = Bowls(), some_images(12)
+    network, images = QuadraticClassifier(), some_images(12)
     ours, theirs = (
         run_entry(entry(name), network, images)["l2"].to_numpy() for name in ("pointwise", "foolbox:PointwiseAttack")
     )

@@ -11,21 +11,19 @@ from scipy.ndimage import convolve
 from scipy.stats import kstest
 from torch import nn
 
-from robustbench_pix.attacks.access import Oracle
-from robustbench_pix.attacks.balls import Ball, steepest
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.geometry import distances
-from robustbench_pix.attacks.gradient_sign import FastGradientSign
-from robustbench_pix.attacks.keyed import KeyedNoise
-from robustbench_pix.attacks.memory import Memory
-from robustbench_pix.attacks.projected_gradient import ProjectedGradient
-from robustbench_pix.attacks.transferability import blurred, diversified
+from robustbench_pix.attacks.common.norms import Ball, distances, steepest
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.gradient.fast_gradient_sign import FastGradientSign
+from robustbench_pix.attacks.gradient.projected_gradient import ProjectedGradient, blurred, diversified
+from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.errors import JobFailedError, UserError
 from tests.attacks.toys import (
     SIDE,
-    Bowls,
     Counting,
     Halfspace,
+    QuadraticClassifier,
     attacked,
     blind,
     decisions_of,
@@ -57,10 +55,10 @@ BOWL_RADII = {"linf": 0.03, "l2": 0.2}
 
 def perturbed(attack, network, images, labels, norm, strength, keys=None):
     """Return the images at one strength, and the queries of each."""
-    target, ledger = attacked(network, images, labels, "gradients", norm=norm)
+    target, log = attacked(network, images, labels, "gradients", norm=norm)
     keys = keys_of(len(images)) if keys is None else keys
     (found,) = attack.perturb(target, images, labels, [strength], keys)
-    return found, ledger.queries
+    return found, log.queries
 
 
 def sourced(source, **changed):
@@ -204,7 +202,7 @@ def test_gradients_of_diverse_inputs_are_those_of_the_image():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_image_depends_on_itself_and_its_key_alone(norm):
-    network, images, keys = Bowls(), some_images(9), keys_of(9)
+    network, images, keys = QuadraticClassifier(), some_images(9), keys_of(9)
     labels = decisions_of(network, images)
     attack = ProjectedGradient(steps=6, restarts=2)
     together, queries = perturbed(attack, network, images, labels, norm, BOWL_RADII[norm], keys)
@@ -223,7 +221,7 @@ def test_an_image_depends_on_itself_and_its_key_alone(norm):
 
 
 def test_what_transfers_does_not_depend_on_the_batch_either():
-    source, images, keys = Bowls(), some_images(9), keys_of(9)
+    source, images, keys = QuadraticClassifier(), some_images(9), keys_of(9)
     labels = decisions_of(source, images)
     attack = ProjectedGradient(steps=5, momentum=1, diversity=0.5, kernel=3)
     target = sourced(source)
@@ -236,7 +234,7 @@ def test_what_transfers_does_not_depend_on_the_batch_either():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_more_restarts_fool_no_fewer_and_change_nothing_that_was_fooled(norm):
-    network, images = Bowls(), some_images(40)
+    network, images = QuadraticClassifier(), some_images(40)
     labels, radius = decisions_of(network, images), {"linf": 0.06, "l2": 0.3}[norm]
     before, results = None, []
     for restarts in (1, 2, 6):
@@ -269,12 +267,12 @@ def test_the_first_point_that_fools_is_kept_and_no_more_is_asked():
 
 
 def test_strength_0_is_the_image_and_asks_nothing():
-    network, images = Bowls(), some_images(3)
+    network, images = QuadraticClassifier(), some_images(3)
     labels = decisions_of(network, images)
-    target, ledger = attacked(network, images, labels, "gradients", norm="linf")
+    target, log = attacked(network, images, labels, "gradients", norm="linf")
     results = ProjectedGradient(steps=4).perturb(target, images, labels, [0.0, 0.1], keys_of(3))
     assert torch.equal(next(results), images)
-    assert (ledger.queries == 0).all()
+    assert (log.queries == 0).all()
     assert not torch.equal(next(results), images)
 
 
@@ -282,15 +280,15 @@ def test_strength_0_is_the_image_and_asks_nothing():
 def test_starts_are_uniform_in_the_ball(norm):
     images = torch.full((400, 1, 2, 4), 0.5)
     ball = Ball(images, 0.3, norm)
-    points = ball.inside(KeyedNoise(keys_of(400), "test", images.device), 0)
+    points = ball.inside(PhiloxNoise(keys_of(400), "test", images.device), 0)
     moved = points - images
     if norm == "linf":
         assert kstest(moved.flatten().numpy(), "uniform", (-0.3, 0.6)).pvalue > 1e-3
     else:
         assert kstest((distances(moved, norm) / 0.3).numpy() ** 8, "uniform").pvalue > 1e-3
-    surface = ball.surface(KeyedNoise(keys_of(400), "test", images.device), 0)
+    surface = ball.surface(PhiloxNoise(keys_of(400), "test", images.device), 0)
     torch.testing.assert_close(distances(surface - images, norm), torch.full((400,), 0.3))
-    other = ball.inside(KeyedNoise(keys_of(400), "test", images.device), 1)
+    other = ball.inside(PhiloxNoise(keys_of(400), "test", images.device), 1)
     assert (other != points).all()
 
 
@@ -304,11 +302,11 @@ def test_a_gradient_too_small_to_be_squared_still_points_uphill():
 def test_the_source_is_asked_once_for_all_attacked_models():
     source, images, labels = Counting(tiny_network(seed=1)), some_images(5), torch.arange(5) % 4
     spec = entry("projected-gradient", "transfer", "linf", steps=3)
-    memory = Memory(100_000)
+    memory = TensorCache(100_000)
 
     def results(norm="linf", **parameters):
         attack = ProjectedGradient(**({"steps": 3} | parameters))
-        target = sourced(source, norm=norm, source_memory=memory)
+        target = sourced(source, norm=norm, source_cache=memory)
         return list(attack.perturb(target, images, labels, [0.0, 0.1, 0.2], keys_of(5)))
 
     first, second = results(), results()
@@ -323,9 +321,9 @@ def test_the_source_is_asked_once_for_all_attacked_models():
 
 def test_what_makes_no_sense_is_refused():
     source, images, labels = tiny_network(), some_images(2), torch.zeros(2).long()
-    with pytest.raises(JobFailedError, match="nobody tells which one fooled"):
+    with pytest.raises(JobFailedError, match="success is unknown"):
         transferred(ProjectedGradient(restarts=2), source, images, labels)
-    with pytest.raises(JobFailedError, match="diversity belongs to access"):
+    with pytest.raises(JobFailedError, match="diversity needs access"):
         perturbed(ProjectedGradient(diversity=0.5), source, images, labels, "linf", 0.1)
     for parameters, reason in (
         ({"steps": 0}, "steps must be"),

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.attacks.asking import log_odds
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.cosines import cosines
+from robustbench_pix.attacks.common.dct import cosines
+from robustbench_pix.attacks.common.losses import log_odds
 from tests.attacks.toys import (
-    Bowls,
     Halfspace,
     Quadrants,
+    QuadraticClassifier,
     attacked,
     decisions_of,
     entry,
@@ -26,6 +26,7 @@ FACTORS = {
     ("hop-skip-jump", "l2"): {100: 9, 1_000: 1.2, 10_000: 1.03},
     ("hop-skip-jump", "linf"): {100: 12, 1_000: 1.45, 10_000: 1.06},
     ("pointwise", "l2"): {100: 5, 1_000: 3.2, 10_000: 3.2},
+    ("decision-ensemble", "l2"): {100: 12, 1_000: 1.5, 10_000: 1.005},
     ("geoda", "l2"): {100: 9, 1_000: 1.12, 10_000: 1.02},
     ("geoda", "linf"): {100: 12, 1_000: 1.15, 10_000: 1.02},
 }
@@ -86,19 +87,19 @@ NEW = [
 def searched(case, network, images, labels, starts, keys):
     """Return what an attack found for images, and the queries of each."""
     attack, access, norm, parameters = case
-    target, ledger = attacked(network, images, labels, access, norm=norm)
+    target, log = attacked(network, images, labels, access, norm=norm)
     built = build_attack(entry(attack, access, norm, **parameters))
     if access == "decisions":
-        return built.minimize(target, images, labels, starts, keys), ledger.queries
+        return built.minimize(target, images, labels, starts, keys), log.queries
     (found,) = built.perturb(target, images, labels, [{"l2": 0.5, "linf": 0.08}[norm]], keys)
-    return found, ledger.queries
+    return found, log.queries
 
 
 @pytest.mark.parametrize("case", NEW, ids=str)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_depends_on_itself_and_its_key_alone(case, channels):
     images, keys = some_images(6, channels=channels), keys_of(6)
-    network = Bowls() if channels == 1 else Quadrants()
+    network = QuadraticClassifier() if channels == 1 else Quadrants()
     labels, pool = decisions_of(network, images), some_images(50, seed=9, channels=channels)
     decisions = decisions_of(network, pool)
     starts = torch.stack([pool[decisions != label][0] for label in labels])
@@ -134,12 +135,12 @@ def test_an_attack_on_what_is_never_wrong_ends(case):
 @pytest.mark.parametrize("case", NEW[3:], ids=str)
 def test_strength_0_is_the_image_and_asks_nothing(case):
     attack, access, norm, parameters = case
-    network, images = Bowls(), some_images(3)
-    target, ledger = attacked(network, images, decisions_of(network, images), access, norm=norm)
+    network, images = QuadraticClassifier(), some_images(3)
+    target, log = attacked(network, images, decisions_of(network, images), access, norm=norm)
     built = build_attack(entry(attack, access, norm, **parameters))
     results = built.perturb(target, images, decisions_of(network, images), [0.0, 0.1], keys_of(3))
     assert torch.equal(next(results), images)
-    assert (ledger.queries == 0).all()
+    assert (log.queries == 0).all()
     assert not torch.equal(next(results), images)
 
 

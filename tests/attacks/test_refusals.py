@@ -77,14 +77,19 @@ def test_wrong_entries_are_refused_in_one_sentence(attack, parameters, sentence)
 @pytest.mark.parametrize(
     ("attack", "access", "strength", "sentence"),
     [
-        ("square", "decisions", "linf", 'needs access = "scores" or more; "decisions" does not show it enough.'),
-        ("boundary", "none", "l2", 'needs access = "decisions" or more; "none" does not show it enough.'),
-        ("projected-gradient", "scores", "linf", 'needs access = "gradients" or more; "scores" does not show it'),
-        ("square", "scores", "sigma", 'is about linf or l2; state strength = "linf" or "l2" (got "sigma").'),
-        ("simba", "scores", "linf", 'is about l2; state strength = "l2" (got "linf").'),
-        ("projected-gradient", "transfer", "l1", 'is about linf or l2; state strength = "linf" or "l2" (got "l1").'),
-        ("composite", "gradients", "linf", 'is about scale; state strength = "scale" (got "linf").'),
-        ("boundary", "decisions", "linf", 'is about l2; state strength = "l2" (got "linf").'),
+        ("square", "decisions", "linf", 'needs access = "scores" or more; "decisions" shows less.'),
+        ("boundary", "none", "l2", 'needs access = "decisions" or more; "none" shows less.'),
+        ("projected-gradient", "scores", "linf", 'needs access = "gradients" or more; "scores" shows less'),
+        ("square", "scores", "sigma", 'is defined for linf or l2; set strength = "linf" or "l2" (got "sigma").'),
+        ("simba", "scores", "linf", 'is defined for l2; set strength = "l2" (got "linf").'),
+        (
+            "projected-gradient",
+            "transfer",
+            "l1",
+            'is defined for linf or l2; set strength = "linf" or "l2" (got "l1").',
+        ),
+        ("composite", "gradients", "linf", 'is defined for scale; set strength = "scale" (got "linf").'),
+        ("boundary", "decisions", "linf", 'is defined for l2; set strength = "l2" (got "linf").'),
     ],
 )
 def test_our_attacks_are_told_another_access_or_strength_than_they_work_with(attack, access, strength, sentence):

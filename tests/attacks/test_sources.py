@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from robustbench_pix.attacks.access import guarded
-from robustbench_pix.attacks.gradient_sign import FastGradientSign
+from robustbench_pix.attacks.gradient.fast_gradient_sign import FastGradientSign
+from robustbench_pix.attacks.querying.oracle import guarded
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.networks.ensemble import ensemble
+from robustbench_pix.networks.building import ensemble
 from tests.attacks.toys import (
-    Bowls,
     Counting,
     Halfspace,
+    QuadraticClassifier,
     blind,
     decisions_of,
     entry,
@@ -76,8 +76,8 @@ def test_fgsm_from_linear_sources_goes_along_the_sign_of_their_mean_weight():
     ],
 )
 def test_queries_of_a_source_are_not_queries_of_the_victim(attack, sources):
-    asked = [Counting(Bowls(seed)) for seed in range(1, 1 + sources)]
-    victim, images = Counting(Bowls(seed=9)), gray_images(3)
+    asked = [Counting(QuadraticClassifier(seed)) for seed in range(1, 1 + sources)]
+    victim, images = Counting(QuadraticClassifier(seed=9)), gray_images(3)
     labels = decisions_of(asked[0].network, images)
     strength = "l2" if attack in ("boundary", "art:DeepFool") else "linf"
     spec = entry(attack, "transfer", strength, **({"steps": 5} if attack == "boundary" else {}))
@@ -86,7 +86,7 @@ def test_queries_of_a_source_are_not_queries_of_the_victim(attack, sources):
     assert all(source.asked >= len(images) for source in asked)
     minimal = attack in ("boundary", "foolbox:LinfDeepFoolAttack", "art:DeepFool")
     seen = found["distance_at_10000"] < float("inf") if minimal else found["found_at"] > 0
-    assert not seen.any(), "the ledger saw nothing"
+    assert not seen.any(), "the log saw nothing"
 
 
 def test_an_ensemble_is_guarded_as_a_whole():

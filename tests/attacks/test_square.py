@@ -7,18 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.attacks.square import SquareAttack
-from robustbench_pix.attacks.square_changes import SphereChanges, bumps
-from tests.attacks.toys import (
-    SIDE,
-    Bowls,
-    attacked,
-    decisions_of,
-    entry,
-    keys_of,
-    run_entry,
-    some_images,
-)
+from robustbench_pix.attacks.score.square import SphereChanges, SquareAttack, bumps
+from tests.attacks.toys import SIDE, QuadraticClassifier, attacked, decisions_of, entry, keys_of, run_entry, some_images
 
 RADII = {"linf": (0.03, 0.1, 0.2), "l2": (0.3, 0.8, 1.5)}
 NORMS = sorted(RADII)
@@ -39,10 +29,10 @@ class Asked(nn.Module):
 
 def searched(network, images, labels, norm, radius, steps, keys=None):
     """Return what one search found, and the queries of each image."""
-    target, ledger = attacked(network, images, labels, "scores", norm=norm)
+    target, log = attacked(network, images, labels, "scores", norm=norm)
     keys = keys_of(len(images)) if keys is None else keys
     (found,) = SquareAttack(steps).perturb(target, images, labels, [radius], keys)
-    return found, ledger.queries
+    return found, log.queries
 
 
 def norm_of(difference, norm):
@@ -78,7 +68,7 @@ def test_every_query_is_inside_the_ball_and_the_bounds(norm, channels):
 @pytest.mark.parametrize("norm", NORMS)
 def test_what_is_returned_has_the_smallest_margin_asked_about_or_fools(norm):
     images = some_images(8)
-    network = Asked(Bowls())
+    network = Asked(QuadraticClassifier())
     labels = decisions_of(network.network, images)
     ends = []
     for index in range(8):
@@ -109,7 +99,7 @@ def test_the_first_query_is_stripes_and_each_other_adds_one_square_to_the_best_s
     best, smallest, corners = stripes, margin(network.scores[0], torch.zeros(1).long()), []
     attack = SquareAttack(200)
     for step in range(1, 200):
-        tried, side = signs[step].round(), attack.side(step, SIDE, SIDE)
+        tried, side = signs[step].round(), attack.side(step, SIDE, SIDE, "linf")
         where = (tried != best).any(dim=0).nonzero()
         if len(where):
             (top, left), (bottom, right) = where.amin(dim=0).tolist(), where.amax(dim=0).tolist()
@@ -125,7 +115,10 @@ def test_the_first_query_is_stripes_and_each_other_adds_one_square_to_the_best_s
 @pytest.mark.parametrize(("norm", "strengths"), [("linf", (0.0, 0.05, 0.08)), ("l2", (0.0, 0.6, 1.0))])
 def test_it_fools_as_often_as_the_toolboxs_with_as_many_queries(norm, strengths):
     """The toolbox asks three times a step, so it gets a third of them; its l2 needs images of at least 10 pixels."""
-    network, images = Bowls(side=12), torch.rand(12, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    network, images = (
+        QuadraticClassifier(side=12),
+        torch.rand(12, 1, 12, 12, generator=torch.Generator().manual_seed(0)),
+    )
     ours = run_entry(entry("square", "scores", norm, steps=120), network, images, strengths=strengths)
     theirs = run_entry(entry("art:SquareAttack", "scores", norm, max_iter=40), network, images, strengths=strengths)
     right = [examples.groupby("strength")["correct"].mean().to_numpy() for examples in (ours, theirs)]
@@ -137,7 +130,7 @@ def test_it_fools_as_often_as_the_toolboxs_with_as_many_queries(norm, strengths)
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_image_depends_on_itself_and_its_key_alone(norm):
-    network, images, keys = Bowls(), some_images(9), keys_of(9)
+    network, images, keys = QuadraticClassifier(), some_images(9), keys_of(9)
     labels = decisions_of(network, images)
     radius = {"linf": 0.06, "l2": 0.4}[norm]
     together, queries = searched(network, images, labels, norm, radius, 60)
@@ -153,12 +146,12 @@ def test_an_image_depends_on_itself_and_its_key_alone(norm):
 
 
 def test_strength_0_is_the_image_and_asks_nothing():
-    network, images = Bowls(), some_images(3)
+    network, images = QuadraticClassifier(), some_images(3)
     labels = decisions_of(network, images)
-    target, ledger = attacked(network, images, labels, "scores", norm="linf")
+    target, log = attacked(network, images, labels, "scores", norm="linf")
     results = SquareAttack(20).perturb(target, images, labels, [0.0, 0.1], keys_of(3))
     assert torch.equal(next(results), images)
-    assert (ledger.queries == 0).all()
+    assert (log.queries == 0).all()
     assert not torch.equal(next(results), images)
 
 
@@ -166,12 +159,20 @@ def test_squares_shrink_as_in_the_paper():
     """Of 10,000 steps, section 4.1: the share is halved after 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000."""
     attack, shares = SquareAttack(10_000), {}
     for step in (0, 10, 11, 50, 51, 200, 201, 501, 1001, 2001, 4001, 6001, 8001, 9999):
-        shares[step] = attack.side(step, 224, 224)
+        shares[step] = attack.side(step, 224, 224, "linf")
     halvings = [0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 9]
     assert list(shares.values()) == [round(math.sqrt(0.8 / 2**power) * 224) for power in halvings]
-    assert SquareAttack(1_000).side(5, 224, 224) == shares[50]
-    assert SquareAttack(100).side(99, 8, 8) == 1
-    assert SquareAttack(100, initial_share=1.0).side(0, 32, 64) == 32
+    assert SquareAttack(1_000).side(5, 224, 224, "linf") == shares[50]
+    assert SquareAttack(100).side(99, 8, 8, "linf") == 1
+    assert SquareAttack(100, initial_share=1.0).side(0, 32, 64, "linf") == 32
+
+
+def test_in_l2_windows_stay_as_large_as_in_a_search_of_10000_queries():
+    """Smaller too early, it leaves a tenth more images robust: so the schedule is not stretched to fewer queries."""
+    for step in (0, 50, 201, 999):
+        expected = SquareAttack(10_000).side(step, 224, 224, "linf")
+        assert SquareAttack(1_000).side(step, 224, 224, "l2") == expected
+        assert SquareAttack(10_000).side(step, 224, 224, "l2") == expected
 
 
 def test_mass_is_moved_between_windows_as_in_the_paper():

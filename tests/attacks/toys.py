@@ -5,14 +5,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_pix.attacks.access import Oracle
-from robustbench_pix.attacks.base import ImageKey, Target
+from robustbench_pix.attacks.base import AttackContext
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.ledger import Ledger
+from robustbench_pix.attacks.querying.oracle import Oracle
+from robustbench_pix.attacks.querying.query_log import QueryLog
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
-from robustbench_pix.evaluation.batch import Case
+from robustbench_pix.evaluation.batch import AttackSetting
 from robustbench_pix.evaluation.evaluate import evaluate
 from robustbench_pix.networks.building import build_network
+from robustbench_pix.randomness import ImageKey
 
 SIDE = 8
 
@@ -49,7 +50,7 @@ class Quadrants(nn.Module):
         return self.scale * nn.functional.avg_pool2d(images.mean(dim=1, keepdim=True), SIDE // 2).flatten(1)
 
 
-class Bowls(nn.Module):
+class QuadraticClassifier(nn.Module):
     """Four classes, each a center and a steepness: curved boundaries, and the same bits whatever the batch."""
 
     def __init__(self, seed=0, side=SIDE):
@@ -102,16 +103,16 @@ FIRST = ImageKey("toy", 0, 0, 0)
 
 
 def attacked(network, images, labels, access="decisions", **changed):
-    """Return a target and its ledger."""
-    ledger = Ledger(images, labels)
-    oracle = Oracle(network, access, ledger)
+    """Return an attack context and its query log."""
+    log = QueryLog(images, labels)
+    oracle = Oracle(network, access, log)
     fields = {"oracle": oracle, "source": None, "classes": 4, "norm": "l2", "clamp": "unit", "batch": FIRST}
-    return Target(**(fields | changed)), ledger
+    return AttackContext(**(fields | changed)), log
 
 
 def blind(clamp="unit", source=None):
-    """Return a target that shows nothing of the attacked model."""
-    return Target(oracle=None, source=source, classes=4, norm="linf", clamp=clamp, batch=FIRST)
+    """Return an attack context that shows nothing of the attacked model."""
+    return AttackContext(oracle=None, source=source, classes=4, norm="linf", clamp=clamp, batch=FIRST)
 
 
 def entry(attack, access="decisions", strength="l2", /, **parameters):
@@ -128,7 +129,7 @@ def entry(attack, access="decisions", strength="l2", /, **parameters):
 
 def case_of(spec, strengths=(0.0, 0.1), protocol="strict", classes=4, images_attacked=None, **evaluation):
     evaluation = evaluation | {"images": images_attacked}
-    return Case("toy", protocol, spec.access, spec.strength, strengths, EvaluationSpec(**evaluation), classes)
+    return AttackSetting("toy", protocol, spec.access, spec.strength, strengths, EvaluationSpec(**evaluation), classes)
 
 
 def run_entry(spec, network, images, labels=None, source=None, attack=None, progress=lambda done: None, **case):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import attacks, board, first_gpu, machine, page, startup, suites, training
+from benchmarks import attacks, board, first_gpu, machine, page, startup, suites, training, verdicts
 from benchmarks.attack_ways import Counting
 from benchmarks.ours import data_of
 from benchmarks.plain import PlainRun, PlainTraining, flops_of_step
@@ -107,3 +107,11 @@ def test_a_script_runs_to_its_end_and_says_where_it_ran(script, arguments, table
     text = (tmp_path / f"{name}-cpu.json").read_text() + (tmp_path / f"{name}-cpu.md").read_text()
     assert str(machine.ROOT) not in text
     assert str(tmp_path) not in text
+
+
+def test_the_simulation_of_verdicts_runs_to_its_end(tmp_path):
+    done = CliRunner().invoke(verdicts.main, ["--tiny", "--output", str(tmp_path)], catch_exceptions=False)
+    assert done.exit_code == 0
+    tables = json.loads((tmp_path / "verdicts.json").read_text())
+    assert [len(table["rows"]) for table in tables] == [8, 7]
+    assert "| 7 seeds, 64 images |" in (tmp_path / "verdicts.md").read_text()

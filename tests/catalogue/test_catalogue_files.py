@@ -81,7 +81,7 @@ def test_what_is_no_catalogue_file_is_not_listed(workspace):
 def test_a_byte_order_mark_and_windows_line_ends(workspace):
     text = "\ufeff" + THRESHOLDED.replace("\n", "\r\n")
     (workspace.root / "models/it.toml").write_bytes(text.encode())
-    assert workspace.recipe("it").resolved_parameters("mnist", "mnist")["alpha"] == 4.0
+    assert workspace.recipe("it").penalty("mnist", "mnist").alpha == 4.0
 
 
 def test_the_workspace_wins(workspace):
@@ -94,10 +94,10 @@ def test_the_workspace_wins(workspace):
 
 def test_tuning_holds_for_its_combination(tuned):
     recipe = tuned.recipe("thresholded")
-    tuned, general = recipe.resolved_parameters("mnist", "mnist"), recipe.resolved_parameters("cifar10", "natural")
-    assert (tuned["alpha"], tuned["threshold"]) == (4.0, 0.2)
-    assert (general["alpha"], general["threshold"]) == (10.0, 0.8)
-    assert tuned["pairs"] == 16
+    tuned, general = recipe.penalty("mnist", "mnist"), recipe.penalty("cifar10", "natural")
+    assert (tuned.alpha, tuned.parameters["threshold"]) == (4.0, 0.2)
+    assert (general.alpha, general.parameters["threshold"]) == (10.0, 0.8)
+    assert tuned.parameters["pairs"] == 16
 
 
 @pytest.mark.parametrize("name", ["shuffled", "decorrelated", "statistics"])
@@ -105,34 +105,34 @@ def test_controls_inherit_parameters_and_tuning(tuned, name):
     own = {"shuffled": "thresholded", "decorrelated": "zero", "statistics": "none"}[name]
     control, controlled = tuned.recipe(name), tuned.recipe("thresholded")
     for combination in (("mnist", "mnist"), ("cifar10", "natural")):
-        inherited = controlled.resolved_parameters(*combination)
-        parameters = control.resolved_parameters(*combination)
+        inherited = controlled.penalty(*combination).stated
+        parameters = control.penalty(*combination).stated
         assert parameters == {**inherited, "target": own, "shuffled": name == "shuffled"}
-    assert control.resolved_parameters("mnist", "mnist")["alpha"] == 4.0
-    assert control.resolved_parameters("mnist", "mnist")["threshold"] == 0.2
+    assert control.penalty("mnist", "mnist").alpha == 4.0
+    assert control.penalty("mnist", "mnist").parameters["threshold"] == 0.2
 
 
 def test_a_control_may_tune_for_itself(workspace):
     text = CONTROL.format("thresholded") + '[[tuned]]\ntask = "mnist"\nimages = "mnist"\nalpha = 7.0\n'
-    parameters = read(workspace, "recipe", text).resolved_parameters("mnist", "mnist")
-    assert (parameters["alpha"], parameters["target"]) == (7.0, "zero")
+    penalty = read(workspace, "recipe", text).penalty("mnist", "mnist")
+    assert (penalty.alpha, penalty.parameters["target"]) == (7.0, "zero")
 
 
 def test_parameters_of_somebody_else_pass(workspace):
     text = (
         'summary = "Theirs"\nregularizer = "ours.py:smooth"\nparameters = { alpha = 2, layers = [0, 1], mode = "a" }\n'
     )
-    parameters = read(workspace, "recipe", text).resolved_parameters("mnist", "mnist")
-    assert parameters == {"alpha": 2.0, "layers": [0, 1], "mode": "a"}
+    penalty = read(workspace, "recipe", text).penalty("mnist", "mnist")
+    assert penalty == (2.0, {"layers": [0, 1], "mode": "a"})
 
 
 def test_sizes(workspace):
-    task = read(workspace, "task", TASK + "[sizes.small]\nepochs = 1\nnetwork_parameters = { width = 1 }\n")
+    task = read(workspace, "task", TASK + "[sizes.reduced]\nepochs = 1\nnetwork_parameters = { width = 1 }\n")
     assert task.at_size("full") == task
-    assert task.at_size("small").training == task.training.model_copy(update={"epochs": 1})
-    assert task.at_size("small").network_parameters == {"width": 1}
-    attack = read(workspace, "attack", GAUSSIAN + "[sizes.small]\nimages = 5\n")
-    assert (attack.at_size("full").evaluation.images, attack.at_size("small").evaluation.images) == (None, 5)
+    assert task.at_size("reduced").training == task.training.model_copy(update={"epochs": 1})
+    assert task.at_size("reduced").network_parameters == {"width": 1}
+    attack = read(workspace, "attack", GAUSSIAN + "[sizes.reduced]\nimages = 5\n")
+    assert (attack.at_size("full").evaluation.images, attack.at_size("reduced").evaluation.images) == (None, 5)
 
 
 def test_controls_of_what_cannot_be_controlled(workspace):
@@ -145,7 +145,7 @@ def test_controls_of_what_cannot_be_controlled(workspace):
 @pytest.mark.parametrize(
     ("kind", "name", "said"),
     [
-        ("recipe", "thresold", "'thresold'. Did you mean thresholded? (rbp models lists all "),
+        ("recipe", "thresold", "'thresold'. Did you mean thresholded? (rbp recipes lists all "),
         ("task", "mnits", "'mnits'. Did you mean mnist? (rbp tasks lists all "),
         ("attack", "bondary", "'bondary'. Did you mean boundary? (rbp attacks lists all "),
         ("suite", "blakbox", "'blakbox'. Did you mean blackbox? (rbp suites lists all "),
@@ -159,6 +159,31 @@ def test_names_of_nothing(workspace, kind, name, said):
 
 
 def test_strengths():
-    assert parse_strengths({"to": 1, "count": 3}) == (0.0, 0.5, 1.0)
-    assert parse_strengths([0, 0.1 + 0.2]) == (0.0, 0.3)
-    assert parse_strengths((0, 1)) == (0.0, 1.0)
+    assert parse_strengths({"to": 1, "count": 3}) == ((0.0, 0.5, 1.0), 0.0)
+    assert parse_strengths([0, 0.1 + 0.2]) == ((0.0, 0.3), 0.0)
+    assert parse_strengths((0, 1)) == ((0.0, 1.0), 0.0)
+
+
+def test_a_range_has_equal_steps_from_its_begin_to_its_end_after_0():
+    assert parse_strengths({"from": 0.2, "to": 0.8, "count": 4}) == ((0.0, 0.2, 0.4, 0.6, 0.8), 0.2)
+    assert parse_strengths({"from": 0, "to": 0.5, "count": 2}) == parse_strengths({"to": 0.5, "count": 2})
+    values, start = parse_strengths({"from": "1/18", "to": "4/9", "count": 8})
+    assert start == values[1] == round(1 / 18, 10)
+    assert values[1:] == tuple(round(step / 18, 10) for step in range(1, 9))
+
+
+def test_fractions_are_numbers():
+    assert parse_strengths([0, "4/255", " 8 / 255 "]) == ((0.0, round(4 / 255, 10), round(8 / 255, 10)), 0.0)
+
+
+def test_a_task_without_strengths_of_its_own_has_the_default_range(workspace):
+    path = workspace.root / "attacks/gaussian.toml"
+    stated = "default = { from = 0.1, to = 0.3, count = 3 }\ntiny = [0, 1]"
+    path.write_text(path.read_text().replace("default = [0.0, 0.2, 0.4]", stated))
+    spec = workspace.attack("gaussian")
+    assert (spec.strengths_for("anything"), spec.range_from("anything")) == ((0.0, 0.1, 0.2, 0.3), 0.1)
+    assert (spec.strengths_for("tiny"), spec.range_from("tiny")) == ((0.0, 1.0), 0.0)
+    assert (workspace.attack("boundary").strengths_for("other"), workspace.attack("boundary").range_from("other")) == (
+        (),
+        0.0,
+    )

@@ -21,7 +21,7 @@ regularizer = "ours.py:smooth"
 [parameters]
 alpha = 2.0
 """
-SIZED = TASK + "\n[sizes.small]\nepochs = 1\n"
+SIZED = TASK + "\n[sizes.reduced]\nepochs = 1\n"
 ATTACK = """\
 summary = "Noise"
 attack = "gaussian-noise"
@@ -128,26 +128,26 @@ REFUSED = {
         (TASK, "epochs = 2", "epochs = 2\nminimum_batch = 99", ["minimum_batch is larger than batch_size"]),
         (
             TASK,
-            "width = 2",
+            "width = 8",
             "width = inf",
             ["network_parameters: width must be made of texts and finite numbers (got inf)"],
         ),
-        (SIZED, "epochs = 1", "epoks = 1", ["sizes.small.epoks: there is no such field (did you mean epochs?)"]),
-        (SIZED, "epochs = 1", "epochs = 0", ["sizes.small.epochs: Input should be greater than 0 (got 0)"]),
+        (SIZED, "epochs = 1", "epoks = 1", ["sizes.reduced.epoks: there is no such field (did you mean epochs?)"]),
+        (SIZED, "epochs = 1", "epochs = 0", ["sizes.reduced.epochs: Input should be greater than 0 (got 0)"]),
         (
             SIZED,
             "epochs = 1",
             "network_parameters = 3",
-            ["sizes.small.network_parameters: Input should be a valid dict"],
+            ["sizes.reduced.network_parameters: Input should be a valid dict"],
         ),
-        (SIZED, "sizes.small", "sizes.full", ["sizes: full is the size without overrides"]),
+        (SIZED, "sizes.reduced", "sizes.full", ["sizes: full is the size without overrides"]),
         (
             SIZED,
-            "\n[sizes.small]\nepochs = 1\n",
-            "\n[sizes]\nsmall = 3\n",
-            ["sizes.small: Input should be a valid dict"],
+            "\n[sizes.reduced]\nepochs = 1\n",
+            "\n[sizes]\nreduced = 3\n",
+            ["sizes.reduced: Input should be a valid dict"],
         ),
-        (SIZED, "epochs = 1", "epochs = 0\n[sizes.big]\nepochs = -1", ["sizes.small.epochs", "sizes.big.epochs"]),
+        (SIZED, "epochs = 1", "epochs = 0\n[sizes.big]\nepochs = -1", ["sizes.reduced.epochs", "sizes.big.epochs"]),
         (
             TASK,
             'network = "small"',
@@ -165,10 +165,34 @@ REFUSED = {
         (ATTACK, "[0, 0.1]", "[0, true]", ["strengths.default: must be a list of finite numbers or"]),
         (ATTACK, "[0, 0.1]", '[0, "0.1"]', ["strengths.default: must be a list of finite numbers or"]),
         (ATTACK, "[0, 0.1]", "0.1", ["strengths.default: must be a list of finite numbers or"]),
-        (ATTACK, "[0, 0.1]", "{ to = 1 }", ["strengths.default: as a table takes exactly two fields"]),
-        (ATTACK, "[0, 0.1]", "{ to = inf, count = 3 }", ["strengths.default: as a table takes exactly two fields"]),
-        (ATTACK, "[0, 0.1]", "{ to = 1, count = 1.5 }", ["strengths.default: as a table takes exactly two fields"]),
-        (ATTACK, "[0, 0.1]", "{ to = 0, count = 3 }", ["strengths.default: needs to > 0 and count >= 2"]),
+        (ATTACK, "[0, 0.1]", '[0, "8 of 255"]', ["strengths.default: must be", 'as in "8/255"']),
+        (ATTACK, "[0, 0.1]", '[0, "8/0"]', ["strengths.default: must be", 'as in "8/255"']),
+        (ATTACK, "[0, 0.1]", '[0, "-8/255"]', ["strengths.default: must be", 'as in "8/255"']),
+        (ATTACK, "[0, 0.1]", f"[0, 1{'0' * 400}]", ["strengths: integers have at most 64 bits"]),
+        (ATTACK, "[0, 0.1]", f"{{ to = 1{'0' * 400}, count = 3 }}", ["strengths: integers have at most 64 bits"]),
+        (ATTACK, "[0, 0.1]", f"{list(range(1001))}", ["strengths.default: holds 1001 strengths; 1000 are the most"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1 }", ["strengths.default: as a table takes to = NUMBER"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1, count = 3, upto = 2 }", ["strengths.default: as a table takes to = NUMBER"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1, count = true }", ["strengths.default: as a table takes to = NUMBER"]),
+        (ATTACK, "[0, 0.1]", "{ to = inf, count = 3 }", ["strengths.default: must be a list of finite numbers or"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1, count = 1.5 }", ["strengths.default: as a table takes to = NUMBER"]),
+        (ATTACK, "[0, 0.1]", "{ to = 0, count = 3 }", ["strengths.default: needs to > 0"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1, count = 1 }", ["strengths.default: needs a count from 2 to 1000"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1, count = 1000000000000 }", ["strengths.default: needs a count from 2 to 1000"]),
+        (ATTACK, "[0, 0.1]", "{ from = 1, to = 1, count = 3 }", ["strengths.default: needs 0 <= from < to"]),
+        (ATTACK, "[0, 0.1]", "{ from = -1, to = 1, count = 3 }", ["strengths.default: needs 0 <= from < to"]),
+        (ATTACK, "[0, 0.1]", "{ to = 1e-11, count = 3 }", ["strengths.default: states steps so small"]),
+        (
+            ATTACK.replace('"sigma"', '"linf"'),
+            "default = [0, 0.1]",
+            "default = [0, 8], digits = [0, 1, 16]",
+            [
+                "strengths.default: reaches 8, but pixels lie in [0, 1]",
+                "strengths.digits: reaches 16, but",
+                'a radius of 8 of 255 gray levels is written "8/255"',
+            ],
+        ),
+        (ATTACK.replace('"sigma"', '"half-width"'), "[0, 0.1]", "[0, 2]", ["strengths.default: reaches 2, but pixels"]),
         (
             ATTACK,
             "{ default = [0, 0.1] }",
@@ -194,13 +218,13 @@ REFUSED = {
             ATTACK + "[evaluation]\nbudget = 100\n",
             "",
             "",
-            ['evaluation.budget is of queries, and access = "none" asks the model nothing'],
+            ['evaluation.budget is of queries, and access = "none" makes no queries'],
         ),
         (
-            ATTACK + "[sizes.small]\nimags = 1\n",
+            ATTACK + "[sizes.reduced]\nimags = 1\n",
             "",
             "",
-            ["sizes.small.imags: there is no such field (did you mean images?)"],
+            ["sizes.reduced.imags: there is no such field (did you mean images?)"],
         ),
         (
             ATTACK,

@@ -26,15 +26,18 @@ def _nothing_is_trained(workspace):
     [
         (
             "run --recipe thresold",
-            "There is no recipe named 'thresold'. Did you mean thresholded? (rbp models lists all ",
+            "There is no recipe named 'thresold'. Did you mean thresholded? (rbp recipes lists all ",
         ),
         ("run --suite nose", "There is no suite named 'nose'. Did you mean noise? (rbp suites lists all "),
         ("run --on tinny", "There is no task named 'tinny'. Did you mean tiny? (rbp tasks lists all "),
         ("run --suite noise --on tiny:digit", " named 'digit'. Did you mean digits? ("),
-        ("run --on :digits", "--on ':digits' must be TASK or TASK:IMAGES"),
-        ("run --on tiny:", "--on 'tiny:' must be TASK or TASK:IMAGES"),
-        ("run --on mnist --size smal", "The task mnist has no size 'smal'; it has: full, small. Did you mean small?"),
-        ("run --on tiny --size small", "The task tiny has no size 'small'; it has: full."),
+        ("run --on :digits", "--on ':digits' must be TASK or TASK:DATA"),
+        ("run --on tiny:", "--on 'tiny:' must be TASK or TASK:DATA"),
+        (
+            "run --on mnist --size reducd",
+            "The task mnist has no size 'reducd'; it has: full, reduced. Did you mean reduced?",
+        ),
+        ("run --on tiny --size reduced", "The task tiny has no size 'reduced'; it has: full."),
         ("run --device gpu", "There is no device 'gpu'; give cpu, cuda, cuda:0 or mps."),
         ("run --device meta", "--device meta is not supported; give cpu, cuda, cuda:0 or mps."),
         ("run --seeds many", "--seeds 'many' is neither a count such as 3 nor a list such as 0,1,2"),
@@ -52,11 +55,11 @@ def _nothing_is_trained(workspace):
         ("transfer --on tiny --source-network smal", "no network named 'smal'. Did you mean small?"),
         (
             "show thresold",
-            "named 'thresold'. Did you mean thresholded? (rbp models, attacks, suites and tasks list them.)",
+            "named 'thresold'. Did you mean thresholded? (rbp recipes, attacks, suites and tasks list them.)",
         ),
         (
             "show train-0123456789abcdef",
-            "There is no recipe, task, attack, suite, set of images or run named 'train-01",
+            "There is no recipe, task, attack, suite, data set or run named 'train-01",
         ),
         ("publish", "There are no runs in runs to publish; begin with rbp run."),
     ],
@@ -138,7 +141,7 @@ def lopsided():
     ("matrix", "words"),
     [
         (np.eye(IMAGES)[:, :-1], "a similarity matrix must be square, (images, images), not (40, 39)."),
-        (np.eye(IMAGES - 1), "has 39 rows, but there are 40 regularization images in the prepared order."),
+        (np.eye(IMAGES - 1), "has 39 rows, but the prepared regularization data have 40 images."),
         (lopsided(), "the similarity matrix is not symmetric"),
         (np.where(np.eye(IMAGES), 1, np.nan), "the similarity matrix holds NaN or infinity"),
         (2 * np.eye(IMAGES), "similarities must lie in [-1, 1], but one is 2 in size."),

@@ -79,7 +79,7 @@ def test_one_seed_has_no_interval_and_combinations_are_chosen(workspace, run, rb
     run(suite="three")
     run("--on", "tiny:digits", suite="three")
     table = rows(rbp("corruptions", "--on", "tiny:digits", "--format", "csv").out)
-    assert [(row["images"], row["from"], row["to"]) for row in table] == [("digits", "", "")]
+    assert [(row["regularization_data"], row["from"], row["to"]) for row in table] == [("digits", "", "")]
     titles = [line for line in rbp("corruptions").out.splitlines() if "suite three" in line]
     assert [title.split("  ")[0] for title in titles] == ["tiny : digits", "tiny : tiny"]
     assert "Did you mean tiny:digits?" in rbp("corruptions", "--on", "tiny:digit").refusal

@@ -40,14 +40,14 @@ def test_it_stands_in_the_block_of_the_trained_recipes(workspace, run, rbp, eval
     assert set(board) == {"unregularized", "pixel", "Linear"}
     theirs, ours = board["Linear"], board["pixel"]
     assert {
-        name for name in ("network", "images", "precision", "size", "colour") if theirs[name] != ours[name]
+        name for name in ("network", "regularization_data", "precision", "size", "colour") if theirs[name] != ours[name]
     } == set()
     assert (theirs["rank"], theirs["gain"], theirs["seeds"], theirs["status"]) == ("", "", "1", "complete")
-    assert (ours["rank"], ours["gain"] != "") == ("1", True)
-    assert float(theirs["score"]) > 0
+    assert (ours["rank"], ours["gain"] != "") == ("", True)
+    assert float(theirs["mean_auc"]) > 0
     assert theirs["note"].startswith("given: net.py:Linear, weights ")
     assert rows(rbp("leaderboard", "--on", "tiny", "--format", "csv").out) == board
-    elsewhere = rows(evaluate("--images", "digits", "--format", "csv").out)
+    elsewhere = rows(evaluate("--regularization-data", "digits", "--format", "csv").out)
     assert set(elsewhere) == {"unregularized", "Linear"}
     assert "Nothing to do" in evaluate().err
 
@@ -89,8 +89,9 @@ def test_its_folder_is_shown_and_cleaned(workspace, rbp, evaluate, run):
     assert "run,identity.kind,given" in shown
     assert run("--dry-run").code == 0
     assert rbp("clean", "--unused", "--dry-run").out == "Nothing to remove.\n"
-    next((workspace / "runs/plans").glob("*.json")).unlink()
-    assert f"would remove runs/{folder.name}: no plan names it" in rbp("clean", "--unused", "--dry-run").out
+    for plan in (workspace / "runs/plans").glob("*.json"):
+        plan.unlink()
+    assert "The plans in runs/plans say which runs are unused" in rbp("clean", "--unused", "--dry-run").refusal
 
 
 def test_what_fails_is_told_and_exits_with_1(workspace, run, evaluate):
@@ -101,7 +102,7 @@ def test_what_fails_is_told_and_exits_with_1(workspace, run, evaluate):
     said = evaluate("--format", "csv")
     assert said.code == 1
     row = rows(said.out)["Linear"]
-    assert (row["status"], row["score"]) == ("failed", "")
+    assert (row["status"], row["mean_auc"]) == ("failed", "")
     assert row["note"].startswith("given: net.py:Linear, ")
     assert "AssertionError" in row["note"]
 
@@ -110,11 +111,13 @@ def test_what_fails_is_told_and_exits_with_1(workspace, run, evaluate):
     ("arguments", "sentence"),
     [
         (("--name", "pixel"), "There is a recipe named 'pixel'; give the model another --name."),
+        (("--name", "all"), "--name 'all' is reserved in the tables; give the model another --name."),
+        (("--name=-x",), "--name '-x' must not begin with any of . = + - @; give the model another --name."),
         (("--name", "a b"), "--name 'a b' must be made of letters, digits, dots, hyphens and underscores."),
         (("--weights", "no.pt"), "There is no file no.pt; it is looked for from the current folder."),
         (("--weights", "net.py"), "net.py is no file of weights that can be read without running code; save"),
-        (("--images", "digit"), "There is no set of images named 'digit'. Did you mean digits?"),
-        (("--size", "small"), "The task tiny has no size 'small'; it has: full."),
+        (("--regularization-data", "digit"), "There is no regularization data named 'digit'. Did you mean digits?"),
+        (("--size", "reduced"), "The task tiny has no size 'reduced'; it has: full."),
         (("--model", "net.py:Linar"), " named 'Linar'. Did you mean Linear?"),
         (("--model", "nets.py:Linear"), "nets.py; it is looked for from the current folder."),
         (

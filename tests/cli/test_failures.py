@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from robustbench_pix.runs.manifest import sealed
+
 REGULARIZERS = """\
 import torch
 
@@ -61,7 +63,7 @@ def test_regularizers_that_fail_leave_the_others_alone(regularizers, run, rbp):
     for name, reason in REASONS.items():
         assert (rows[name]["status"], rows[name]["note"]) == ("failed", reason)
         assert f"train {name} on tiny:tiny, seed 1: failed, {reason}" in said.err
-        assert rows[name]["score"] == rows[name]["rank"] == ""
+        assert rows[name]["mean_auc"] == rows[name]["rank"] == ""
     for name in ("unregularized", "good"):
         assert (rows[name]["status"], rows[name]["seeds"]) == ("complete", "2")
     assert "Traceback" not in said.err
@@ -140,7 +142,7 @@ def test_a_full_or_read_only_disk_is_one_sentence_and_what_is_finished_stays(wor
             raise OSError(error, "No room at all", str(path))
 
     with monkeypatch.context() as full:
-        full.setattr("robustbench_pix.runs.store._sync", sync)
+        full.setattr("robustbench_pix.runs.store.sync", sync)
         said = run(seeds="3")
     assert said.code == 1
     assert said.err.splitlines()[-1] == (
@@ -159,7 +161,7 @@ def test_a_disk_that_is_full_from_the_start(run, monkeypatch):
     def write_text(path, *arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("robustbench_pix.runs.plans.Path.write_text", write_text)
+    monkeypatch.setattr("robustbench_pix.runs.plan_store.Path.write_text", write_text)
     assert run().refusal.startswith("Could not write to runs: No space left on device; make room")
 
 
@@ -202,14 +204,66 @@ def test_a_damaged_run_stops_no_board_and_a_dry_run_leaves_it(workspace, run, rb
         assert path.read_bytes() == b"["
 
 
-def test_a_damaged_plan_is_one_sentence(workspace, run, rbp):
+def changed(change):
+    """Return what changes a value of a plan as an editor would."""
+
+    def damage(plan):
+        content = json.loads(plan.read_text())
+        change(content)
+        plan.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda plan: plan.write_text("{"), "Expecting property name"),
+        (lambda plan: plan.write_text(""), "Expecting value"),
+        (lambda plan: plan.write_bytes(b"\xff"), "'utf-8' codec can't decode byte"),
+        (lambda plan: plan.write_text("[]"), "it is no object"),
+        (changed(lambda content: content.update(written=1e12)), "it has changed since it was written"),
+        (changed(lambda content: content["rows"][0].update(failed={"a": "b"})), "it has changed since"),
+        (changed(lambda content: content["rows"][0]["facts"].update(recipe="better")), "it has changed since"),
+        (changed(lambda content: content["rows"][0].pop("cells")), "it has changed since"),
+        (changed(lambda content: content.pop("digest")), "it was recorded by another version"),
+        (
+            lambda plan: plan.write_text(sealed({"written": 1.0, "rows": []})),
+            "its name is that of another plan",
+        ),
+    ],
+)
+def test_a_damaged_plan_is_named_set_aside_and_written_anew(workspace, run, rbp, damage, why):
     run()
-    plan = next((workspace / "runs/plans").glob("*.json"))
-    plan.write_text("{")
-    said = rbp("leaderboard").refusal
-    assert said.startswith(f"runs/plans/{plan.name} cannot be read")
-    assert run().code == 0
-    assert rbp("leaderboard").code == 0
+    before = rbp("leaderboard", "--format", "csv").out
+    run(recipes=["pixel"])
+    plan = max((workspace / "runs/plans").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    damage(plan)
+    content = plan.read_bytes()
+    said = rbp("leaderboard", "--format", "csv")
+    assert (said.code, said.out) == (0, before)
+    assert f"The plan runs/plans/{plan.name} cannot be used ({why}" in said.err
+    assert f"it is set aside as {plan.stem}.set-aside" in said.err
+    assert plan.with_suffix(".set-aside").read_bytes() == content
+    assert "cannot be used" not in rbp("leaderboard").err
+    assert run(recipes=["pixel"]).code == 0
+    assert plan.exists()
+    assert not plan.with_suffix(".set-aside").exists()
+    assert "pixel" in rbp("leaderboard", "--format", "csv").out
+
+
+def test_the_newest_plan_holds_whatever_the_clock_says(workspace, run, rbp, monkeypatch):
+    text = 'summary = "x"\nregularizer = "similarity"\nparameters = {{ target = "pixel", alpha = {} }}\n'
+    shown = []
+    for alpha, clock in ((0.1, 2e9), (0.2, 1e9)):
+        (workspace / "models/mine.toml").write_text(text.format(alpha))
+        with monkeypatch.context() as patch:
+            patch.setattr("robustbench_pix.runs.plan_store.time.time", lambda clock=clock: clock)
+            said = run("--format", "csv", recipes=["mine"])
+        shown.append(said.out)
+    assert shown[0] != shown[1]
+    assert rbp("leaderboard", "--format", "csv").out == shown[1]
+    assert "mine on tiny:tiny under noise gives way to another one of its name (" in said.err
 
 
 def test_reasons_are_no_markup_on_a_terminal(regularizers, workspace, run, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustbench_pix.data import base, prepared
+from robustbench_pix.data import base, cache
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.paper import figures
 
@@ -28,7 +28,7 @@ def test_figures_of_runs_go_into_the_workspace(workspace, run, rbp):
     similarity = {
         f"figures/figure-1-similarity-tiny-tiny-full-gray-small-float32.{kind}" for kind in ("svg", "pdf", "png")
     }
-    texts = ("figures", "leaderboard", "comparisons", "robustness", "recipe-costs")
+    texts = ("figures", "leaderboard", "comparisons", "aucs", "recipe-costs")
     tables = {f"figures/noise/{name}.tex" for name in texts}
     assert files == pictures | similarity | tables | {"figures/figures.tex", "figures/similarity.csv"}
     lines = said.out.splitlines()
@@ -64,9 +64,10 @@ def test_tables_of_corruptions_and_queries_are_the_same_of_runs_and_as_published
         {path.name: path.read_text() for path in (workspace / folder / "both").glob("*.tex")}
         for folder in ("of-runs", "of-files")
     )
-    assert {"queries.tex", "recipe-costs.tex", "corruptions.tex", "comparisons.tex", "robustness.tex"} < set(texts)
+    assert {"queries.tex", "recipe-costs.tex", "corruptions.tex", "comparisons.tex", "aucs.tex"} < set(texts)
     del texts["figures.tex"], published["figures.tex"]  # in which figures stand in the order of the measurements
-    assert texts == published
+    for name, text in texts.items():
+        assert text == published[name], name
     mean = float(next(csv.DictReader(io.StringIO(rbp("corruptions", "--format", "csv").out)))["mean"])
     (row,) = [line for line in texts["corruptions.tex"].splitlines() if line.startswith("unregularized & ")]
     assert f"{mean:.3f}".removeprefix("0") in row
@@ -132,7 +133,7 @@ def test_images_that_have_changed_are_told_and_the_rest_is_drawn(workspace, run,
 
 
 def test_images_that_have_moved_are_found_by_the_data_root(workspace, run, rbp, one_format, monkeypatch):
-    monkeypatch.setattr(prepared, "cache_folder", lambda: workspace / "cache")
+    monkeypatch.setattr(cache, "cache_folder", lambda: workspace / "cache")
     (workspace / "data/natural").mkdir(parents=True)
     for number in range(6):
         pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -13,7 +13,7 @@ from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli import main
 from robustbench_pix.cli.output import WIDE, column_widths
 
-LISTINGS = {"models": "recipe", "attacks": "attack", "suites": "suite", "tasks": "task"}
+LISTINGS = {"recipes": "recipe", "models": "recipe", "attacks": "attack", "suites": "suite", "tasks": "task"}
 LIGHT = ["--help", *LISTINGS, "show thresholded", "show boundary", "show tiny", "show blackbox", "run --help"]
 HEAVY = ("torch", "torchvision", "foolbox", "art", "pandas", "numpy", "scipy", "sklearn")
 MEASURE = """\
@@ -101,7 +101,7 @@ def test_show_spells_nested_fields_with_dots(rbp):
     rows = json.loads(rbp("show", "mnist", "--format", "json").out)
     values = {(row["kind"], row["field"]): row["value"] for row in rows}
     assert values["task", "training.epochs"] == 20
-    assert values["task", "sizes.small.network_parameters.width"] == 16
+    assert values["task", "sizes.reduced.network_parameters.width"] == 16
     assert values["images", "content"] == "the first 5,000 training images, 28x28"
     assert not any(isinstance(row["value"], dict) for row in rows)
 

@@ -39,7 +39,7 @@ def robustness_by_hand(workspace, name):
 def test_each_cell_is_the_robustness_of_a_victim_to_one_source(workspace, matrix):
     said = matrix(*GRID, "--format", "csv")
     assert said.code == 0
-    rows = [row for row in records(said.out) if row["statistic"] == "robustness"]
+    rows = [row for row in records(said.out) if row["statistic"] == "auc"]
     shown = [(row["source_recipe"], row["source_network"], row["source_seed"]) for row in rows]
     recipes, networks = ("unregularized", "thresholded"), ("small", "plain")
     assert shown == [(recipe, network, seed) for recipe in recipes for network in networks for seed in "0"]
@@ -58,7 +58,7 @@ def test_each_cell_is_the_robustness_of_a_victim_to_one_source(workspace, matrix
         for recipe in recipes:
             by_seed = cells[(*source, recipe)]
             assert sorted(by_seed) == [0, 1]
-            assert float(row[f"robustness_{recipe}"]) == pytest.approx(np.mean(list(by_seed.values())), abs=1e-9)
+            assert float(row[f"auc_{recipe}"]) == pytest.approx(np.mean(list(by_seed.values())), abs=1e-9)
 
 
 def test_the_same_attack_of_a_suite_is_the_same_run(workspace, matrix, run):
@@ -107,7 +107,7 @@ def test_many_victims_stand_in_several_tables(workspace, matrix, monkeypatch):
 def test_markdown_and_json_have_the_same_rows(matrix):
     arguments = ("--recipe", "unregularized", "--seeds", "1")
     rows = json.loads(matrix(*arguments, "--format", "json").out)
-    assert [row["statistic"] for row in rows] == ["robustness", "robustness", "mean", "deviation"]
+    assert [row["statistic"] for row in rows] == ["auc", "auc", "mean", "deviation"]
     assert [row["source_seed"] for row in rows] == [0, 1, None, None]
     assert all(row["same_recipe"] == "unregularized" for row in rows)
     head, _, *lines = matrix(*arguments, "--format", "markdown").out.strip().splitlines()
@@ -140,7 +140,7 @@ def test_minimal_distances_have_a_matrix_too(workspace, matrix):
     (workspace / "attacks/deep.toml").write_text(text + "[evaluation]\nimages = 8\n")
     arguments = ("--recipe", "unregularized", "--source-seeds", "1", "--seeds", "1", "--format", "csv")
     [row] = records(matrix("--attack", "deep", *arguments).out)
-    assert 0 <= float(row["robustness_unregularized"]) <= 1
+    assert 0 <= float(row["auc_unregularized"]) <= 1
 
 
 def test_a_table_for_a_paper_holds_the_matrix(workspace, matrix):
@@ -149,7 +149,7 @@ def test_a_table_for_a_paper_holds_the_matrix(workspace, matrix):
     assert "wrote paper/transfer.tex" in said.err
     [row] = records(said.out)
     text = (workspace / "paper/transfer.tex").read_text()
-    shown = f"{float(row['robustness_unregularized']):.3f}".removeprefix("0")
+    shown = f"{float(row['auc_unregularized']):.3f}".removeprefix("0")
     assert f"unregularized & small network & 0 & $=$ & ${shown}$" in text.replace("{=}", "=")
     assert "transferred FGSM on tiny:tiny" in text
     assert "seed of the victims: 0; network of the victims: small; strict protocol" in text

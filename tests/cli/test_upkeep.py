@@ -4,14 +4,15 @@ import csv
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
-from robustbench_pix.cli import examination
-from robustbench_pix.cli.examination import Finding
+from robustbench_pix.cli import doctor
+from robustbench_pix.cli.doctor import Check
+from robustbench_pix.runs.scratch import SHARED, locked, scratch_name, writer
 
 
 @pytest.fixture
@@ -22,8 +23,9 @@ def dead_process():
     return process.pid
 
 
-def scratch(workspace, process, name="train-0123456789abcdef"):
-    folder = workspace / "runs" / f".scratch-{name}~{socket.gethostname()}~{process}~01234567"
+def scratch(workspace, process, name="train-0123456789abcdef", **changed):
+    own = writer(workspace / "runs" / scratch_name(name))._replace(process=str(process), **changed)
+    folder = workspace / "runs" / "~".join([f".scratch-{name}", *own, "01234567"])
     folder.mkdir(parents=True)
     (folder / "weights.safetensors").write_bytes(b"half")
     return folder
@@ -42,7 +44,7 @@ def test_what_init_writes_runs(workspace, run, rbp):
     assert done.code == 0
     board = {row["recipe"]: row for row in csv.DictReader(io.StringIO(done.out))}
     assert {row["status"] for row in board.values()} == {"complete"}
-    assert board["ours"]["score"] != board["unregularized"]["score"]
+    assert board["ours"]["mean_auc"] != board["unregularized"]["mean_auc"]
 
 
 def test_init_in_another_folder(workspace, rbp):
@@ -66,8 +68,8 @@ def test_doctor_finds_everything_in_order(rbp):
 @pytest.fixture
 def libraries_work(monkeypatch):
     """Leave the imports out, which take long."""
-    monkeypatch.setattr(examination, "_torch", lambda: "cpu")
-    monkeypatch.setattr(examination, "_import", lambda *modules: lambda: "imports")
+    monkeypatch.setattr(doctor, "_torch", lambda: "cpu")
+    monkeypatch.setattr(doctor, "_import", lambda *modules: lambda: "imports")
 
 
 @pytest.mark.parametrize(
@@ -102,11 +104,11 @@ def test_doctor_tells_of_libraries_data_and_disk(workspace, rbp, monkeypatch, li
     def fails():
         raise ImportError("libcuda.so.1: cannot open shared object file")
 
-    monkeypatch.setattr(examination, "_torch", fails)
-    monkeypatch.setattr(examination, "LIBRARIES", ("torch", "no-such-library"))
+    monkeypatch.setattr(doctor, "_torch", fails)
+    monkeypatch.setattr(doctor, "LIBRARIES", ("torch", "no-such-library"))
     (workspace / "data/MNIST/raw").mkdir(parents=True)
     said = rbp("doctor", "--format", "json", "--workspace", workspace / "nowhere", "--data-root", workspace / "data")
-    findings = {row["what"]: Finding(**row) for row in json.loads(said.out)}
+    findings = {row["what"]: Check(**row) for row in json.loads(said.out)}
     assert said.code == 1
     assert findings["import torch"].details == "ImportError: libcuda.so.1: cannot open shared object file"
     assert findings["no-such-library"].details == "not installed; pip install no-such-library"
@@ -125,9 +127,10 @@ def test_doctor_reads_well(rbp, libraries_work):
 def test_clean_removes_what_is_left_and_what_is_damaged(workspace, run, rbp, dead_process):
     run(seeds="2")
     whole = names(workspace)
-    left, busy = scratch(workspace, dead_process), scratch(workspace, os.getppid())
-    elsewhere = workspace / "runs" / f".scratch-train-1~another-machine~{dead_process}~01234567"
-    elsewhere.mkdir()
+    left, busy = scratch(workspace, dead_process), scratch(workspace, os.getpid())
+    elsewhere = scratch(workspace, dead_process, host="another-machine")
+    strange = workspace / "runs/.scratch-x"
+    strange.mkdir()
     damaged = next((workspace / "runs").glob("train-*"))
     (damaged / "weights.safetensors").write_bytes(b"short")
     expected = [
@@ -135,14 +138,31 @@ def test_clean_removes_what_is_left_and_what_is_damaged(workspace, run, rbp, dea
         f"runs/{damaged.name}: damaged (weights.safetensors has changed)",
     ]
     before = names(workspace)
-    assert rbp("clean", "--dry-run").out.splitlines() == [f"would remove {line}" for line in expected]
+    hours = "untouched for 0.0 h; --unused removes it once that is more than 24 h"
+    stays = [
+        f"kept runs/{strange.name}: begun by an unknown process, {hours}",
+        f"kept runs/{elsewhere.name}: begun on another-machine, of another kernel or since started again, {hours}",
+        f"kept runs/{busy.name}: process {os.getpid()} of this machine writes it",
+    ]
+    said = rbp("clean", "--dry-run").out.splitlines()
+    assert (said[:2], set(said[2:])) == ([f"would remove {line}" for line in expected], set(stays))
     assert names(workspace) == before
-    assert rbp("clean").out.splitlines() == [f"removed {line}" for line in expected]
-    assert names(workspace) == whole - {damaged.name} | {busy.name, elsewhere.name}
-    assert rbp("clean").out == "Nothing to remove.\n"
+    assert rbp("clean").out.splitlines()[:2] == [f"removed {line}" for line in expected]
+    kept = {busy.name, elsewhere.name, strange.name}
+    assert names(workspace) == whole - {damaged.name} | kept
+    assert rbp("clean").out.splitlines()[-1] == "Nothing to remove."
     assert rbp("leaderboard").code == 0
     assert "1 job to do, 3 finished before and kept." in run(seeds="2").err
-    assert names(workspace) == whole | {busy.name, elsewhere.name}
+    assert names(workspace) == whole | kept
+    yesterday = time.time() - 25 * 3600
+    for folder in (elsewhere, strange):
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (yesterday, yesterday))
+    assert "Nothing to remove." in rbp("clean").out
+    gone = rbp("clean", "--unused").out
+    assert all(f"removed runs/{folder.name}: begun " in gone for folder in (elsewhere, strange))
+    assert "untouched for 25.0 h" in gone
+    assert names(workspace) == whole | {busy.name}
 
 
 def test_clean_where_nothing_was_run(rbp):
@@ -158,7 +178,7 @@ def test_clean_removes_what_no_plan_names_any_more(workspace, run, rbp):
     run(recipes=["unregularized", "mine"], suite="tiny")
     assert rbp("clean").out == "Nothing to remove.\n"
     planned = rbp("clean", "--unused", "--dry-run").out.splitlines()
-    assert len(planned) == 4  # the old model and its three attacks; not the source model
+    assert len(planned) == 5  # the old model, its three attacks and its smallest distances; not the source model
     assert all(line.startswith("would remove runs/") and line.endswith(": no plan names it") for line in planned)
     assert all(line.split()[2].removeprefix("runs/").rstrip(":") in old for line in planned)
     board = rbp("leaderboard", "--format", "csv").out
@@ -166,6 +186,26 @@ def test_clean_removes_what_no_plan_names_any_more(workspace, run, rbp):
     assert rbp("clean", "--unused").out == "Nothing to remove.\n"
     assert rbp("leaderboard", "--format", "csv").out == board
     assert "Nothing to do" in run(recipes=["unregularized", "mine"], suite="tiny").err
+
+
+def test_nothing_is_called_unused_where_plans_are_gone_or_a_run_is_at_work(workspace, run, rbp):
+    run()
+    whole = names(workspace)
+    (plan,) = (workspace / "runs/plans").iterdir()
+    with locked(workspace / "runs", SHARED):
+        assert "A run is at work in runs" in rbp("clean", "--unused").refusal
+        assert rbp("clean").code == 0
+    plan.write_text("{")
+    said = rbp("clean", "--unused")
+    assert said.code == 1
+    assert f"The plan runs/plans/{plan.name} cannot be used (" in said.err
+    assert "1 of them are set aside" in said.err
+    assert "1 of them are set aside" in rbp("clean", "--unused").refusal
+    plan.with_suffix(".set-aside").unlink()
+    assert "and there are none" in rbp("clean", "--unused").refusal
+    assert names(workspace) == whole
+    assert "Nothing to do" in run().err
+    assert rbp("clean", "--unused").out == "Nothing to remove.\n"
 
 
 def test_doctor_certifies_attacks(rbp, workspace):

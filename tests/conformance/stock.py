@@ -6,19 +6,19 @@ import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from robustbench_pix.attacks.base import FixedStrengthAttack, MinimalDistanceAttack, attacked_module
+from robustbench_pix.attacks.base import FixedStrengthAttack, MinimalDistanceAttack
 
 
-def foolbox_model(target):
-    return foolbox.PyTorchModel(attacked_module(target), bounds=(0, 1), device="cpu")
+def foolbox_model(context):
+    return foolbox.PyTorchModel(context.model, bounds=(0, 1), device="cpu")
 
 
 class FoolboxMinimal(MinimalDistanceAttack):
     def __init__(self, attack):
         self.attack = attack
 
-    def minimize(self, target, images, labels, starts, keys):
-        return self.attack(foolbox_model(target), images, labels, epsilons=None)[0]
+    def minimize(self, context, images, labels, starts, keys):
+        return self.attack(foolbox_model(context), images, labels, epsilons=None)[0]
 
 
 class FoolboxRaw(FixedStrengthAttack):
@@ -27,9 +27,9 @@ class FoolboxRaw(FixedStrengthAttack):
     def __init__(self, attack):
         self.attack = attack
 
-    def perturb(self, target, images, labels, strengths, keys):
+    def perturb(self, context, images, labels, strengths, keys):
         for strength in strengths:
-            yield images if strength == 0 else self.attack(foolbox_model(target), images, labels, epsilons=strength)[0]
+            yield images if strength == 0 else self.attack(foolbox_model(context), images, labels, epsilons=strength)[0]
 
 
 class Art(MinimalDistanceAttack):
@@ -38,9 +38,9 @@ class Art(MinimalDistanceAttack):
     def __init__(self, engine_class, **parameters):
         self.engine_class, self.parameters = engine_class, parameters
 
-    def minimize(self, target, images, labels, starts, keys):
+    def minimize(self, context, images, labels, starts, keys):
         estimator = PyTorchClassifier(
-            attacked_module(target), nn.CrossEntropyLoss(), tuple(images.shape[1:]), 4, clip_values=(0.0, 1.0)
+            context.model, nn.CrossEntropyLoss(), tuple(images.shape[1:]), 4, clip_values=(0.0, 1.0)
         )
         attack = self.engine_class(estimator, verbose=False, **self.parameters)
         one_hot = np.eye(4, dtype=np.float32)[labels.numpy()]

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.engines import KNOWN_DEFECTS, KNOWN_VIOLATIONS
+from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, KNOWN_VIOLATIONS
+from robustbench_pix.catalogue.strengths import Strengths
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.conformance.certificate import certify, shortened
-from robustbench_pix.conformance.models import Stubborn, Watched
+from robustbench_pix.conformance.models import ConstantClassifier, ProbeModel
 from robustbench_pix.conformance.properties import PROPERTIES, bounds, zero
 from robustbench_pix.conformance.trial import Trial
 from robustbench_pix.errors import UserError
@@ -42,24 +43,24 @@ def test_an_honest_attack_breaks_nothing():
 @pytest.mark.parametrize(
     ("liar", "access", "name", "words"),
     [
-        (liars.Unrepeatable, "none", "repeats", "twice is not the same"),
+        (liars.Unrepeatable, "none", "repeats", "it is not deterministic"),
         (liars.BatchMean, "none", "batch", "alone or in another order"),
         (liars.OutOfBounds, "none", "bounds", r"it leaves \[0, 1\] by 0.01"),
-        (liars.OutOfBall, "none", "bounds", "at linf 0.1 it goes 0.101 far"),
+        (liars.OutOfBall, "none", "bounds", "its perturbation has linf norm 0.101, above the radius 0.1"),
         (liars.Overspending, "decisions", "budget", "RuntimeError: no answer"),
         (liars.Retraining, "decisions", "model", "it changed normalization.running_mean"),
         (liars.LeftInTraining, "decisions", "model", "left the model in training mode"),
-        (liars.MakingRight, "transfer", "labels", "was made right"),
+        (liars.MakingRight, "transfer", "labels", "became correct"),
         (liars.Sinking, "decisions", "alone", "ValueError: no start"),
         (liars.Endless, "decisions", "ends", "did not end"),
         (liars.AtZero, "none", "zero", "at strength 0 it changes images"),
         (liars.Drawing, "none", "states", "draws from a global random state"),
         (liars.Writing, "none", "files", r"cache\.npy"),
-        (liars.Overwriting, "none", "inputs", "it changes the images"),
+        (liars.Overwriting, "none", "inputs", "it changes its input images"),
     ],
 )
 def test_each_property_notices_who_breaks_it(liar, access, name, words, monkeypatch):
-    monkeypatch.setattr(Watched, "limit", 500)
+    monkeypatch.setattr(ProbeModel, "limit", 500)
     found = broken(entry("boundary", access, "linf"), liar)
     assert name in found, found
     assert re.search(words, found[name]), found
@@ -67,7 +68,7 @@ def test_each_property_notices_who_breaks_it(liar, access, name, words, monkeypa
 
 def test_it_notices_that_the_toolbox_draws_its_start_from_the_system():
     found = broken(entry("art:BoundaryAttack"), lambda: stock.Art(art.BoundaryAttack, targeted=False, max_iter=3))
-    assert found["repeats"] == "twice is not the same"
+    assert found["repeats"] == "it is not deterministic"
 
 
 def test_it_notices_that_the_toolbox_ignores_labels(monkeypatch):
@@ -75,7 +76,7 @@ def test_it_notices_that_the_toolbox_ignores_labels(monkeypatch):
     monkeypatch.setattr(np.random, "RandomState", lambda: drawn(0))  # else the start is the operating system's
     spec = entry("art:HopSkipJump", "transfer")
     found = broken(spec, lambda: stock.Art(art.HopSkipJump, max_iter=2, init_eval=10, max_eval=20))
-    assert "made right" in found["labels"]
+    assert "became correct" in found["labels"]
     assert broken(spec, lambda: build_attack(shortened(spec))) == {}
 
 
@@ -96,30 +97,30 @@ def test_it_notices_that_one_failed_start_sinks_foolboxs_batch():
 
 def test_it_notices_that_foolboxs_noise_leaves_its_ball():
     spec = entry("foolbox:LinfAdditiveUniformNoiseAttack", "decisions", "linf")
-    spec = spec.model_copy(update={"strengths": {"default": (0.0, 0.05)}})
+    spec = spec.model_copy(update={"strengths": {"default": Strengths((0.0, 0.05))}})
     trial = Trial(spec, lambda _: stock.FoolboxRaw(fa.LinfAdditiveUniformNoiseAttack()))
-    assert "at linf 0.05 it goes 0.05" in bounds(trial, trial.run())
+    assert "its perturbation has linf norm 0.05" in bounds(trial, trial.run())
     ours = Trial(spec, build_attack)
     assert bounds(ours, ours.run()) is None
     assert zero(ours, ours.run()) is None
 
 
 def test_noise_of_a_fixed_norm_is_not_taken_for_noise_of_a_given_sigma():
-    with pytest.raises(UserError, match='is about l2; state strength = "l2"'):
+    with pytest.raises(UserError, match='is defined for l2; set strength = "l2"'):
         build_attack(entry("foolbox:L2AdditiveGaussianNoiseAttack", "none", "sigma"))
     assert "not noise of a given sigma" in KNOWN_DEFECTS["foolbox:L2AdditiveGaussianNoiseAttack"].reason
 
 
 def test_a_clean_image_that_the_toolbox_returns_for_want_of_a_start_is_counted_as_failed():
     trial = Trial(entry("art:BoundaryAttack"), lambda _: stock.Art(art.BoundaryAttack, targeted=False, max_iter=2))
-    outcome = trial.run(network=Stubborn())
+    outcome = trial.run(network=ConstantClassifier())
     assert all(torch.equal(made, trial.images()[number]) for (number, _), made in outcome.raw.items())
     assert outcome.columns["failed"].all()
     assert outcome.columns["correct"].all()
 
 
 def test_it_notices_that_geoda_writes_files_and_does_not_end(monkeypatch):
-    monkeypatch.setattr(Watched, "limit", 3000)
+    monkeypatch.setattr(ProbeModel, "limit", 3000)
     monkeypatch.setattr(np, "mat", np.asmatrix, raising=False)
     found = broken(entry("boundary"), lambda: stock.Art(art.GeoDA, max_iter=2000, sub_dim=3))
     assert "2d_dct_basis" in found["files"]

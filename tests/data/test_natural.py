@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from robustbench_pix.data import base, natural, prepared
+from robustbench_pix.data import base, natural
+from robustbench_pix.data import cache as data_cache
 from robustbench_pix.data.base import to_gray
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
@@ -16,7 +17,7 @@ from robustbench_pix.randomness import stream
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepared, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(data_cache, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache" / "prepared"
 
 
@@ -65,6 +66,86 @@ def test_crop_of_a_smaller_picture_is_the_largest_that_fits(width, height):
 def test_gray_pictures_and_transparent_ones_are_read(tmp_path):
     for kind in ("L", "RGBA", "P", "CMYK", "1"):
         assert natural.prepare(Image.new(kind, (64, 64))).shape == (3, 36, 64)
+
+
+def ramp(largest, kind, mode):
+    """A picture whose values rise evenly from left to right, from 0 to ``largest``."""
+    values = np.broadcast_to(np.linspace(0, largest, 640).round(), (360, 640)).astype(kind)
+    return Image.frombytes(mode, (640, 360), values.tobytes())
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("I;16", "<u2"), ("I;16L", "<u2"), ("I;16B", ">u2")])
+def test_pixels_of_16_bits_keep_their_values(mode, kind):
+    expected = natural.prepare(ramp(255, "u1", "L")).astype(float)
+    got = natural.prepare(ramp(65535, kind, mode))
+    assert got.dtype == np.uint8
+    assert np.abs(got - expected).max() <= 1
+    assert 100 < got.mean() < 155
+
+
+def test_a_16_bit_png_file_keeps_its_values(tmp_path):
+    write_pictures(tmp_path, ["1.png", "2.png"])
+    for name in ("1.png", "2.png"):
+        ramp(65535, "<u2", "I;16").save(tmp_path / "natural" / name)
+    with Image.open(tmp_path / "natural" / "1.png") as picture:
+        picture.load()
+        assert picture.mode in ("I;16", "I"), "the file does not have 16 bits, so this test would show nothing"
+    assert 100 < load(tmp_path, "gray").float().mean() < 155
+
+
+def test_12_bits_in_16_are_scaled_by_the_range_of_16_and_that_is_said():
+    with pytest.warns(UserWarning, match="no value above 4095.*multiply its values by 16"):
+        got = natural.prepare(ramp(4095, "<u2", "I;16"))
+    expected = natural.prepare(ramp(65535, "<u2", "I;16")) / 16
+    assert np.abs(got - expected).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_of_32_bits_are_refused(mode):
+    with pytest.raises(ValueError, match="32 bits, of which no range is known; save it with 8 or 16 bits"):
+        natural.prepare(Image.new(mode, (64, 64)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_every_8_bit_mode_shows_the_same_picture(mode):
+    """Flat patches, which every mode but black and white keeps to rounding."""
+    colours = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8)
+    colours = np.where(colours > 127, 255, 0).astype(np.uint8) if mode == "1" else colours
+    gray = mode in ("1", "L", "LA")
+    colours = np.repeat(colours[..., :1], 3, axis=2) if gray else colours
+    picture = Image.fromarray(colours.repeat(4, axis=0).repeat(4, axis=1))
+    through = picture.quantize(256) if mode == "P" else picture.quantize(256).convert("PA") if mode == "PA" else None
+    made = through or picture.convert(mode)
+    assert made.mode == mode
+    expected = colours.repeat(4, axis=0).repeat(4, axis=1).transpose(2, 0, 1).astype(int)
+    assert np.abs(natural.prepare(made) - expected).max() <= 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_stand_upright(tmp_path, orientation):
+    turn = {
+        1: lambda image: image,
+        2: lambda image: image[:, ::-1],
+        3: lambda image: image[::-1, ::-1],
+        4: lambda image: image[::-1],
+        5: lambda image: image.transpose(1, 0, 2),
+        6: lambda image: np.rot90(image),
+        7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
+        8: lambda image: np.rot90(image, -1),
+    }[orientation]
+    seen = np.random.default_rng(0).integers(0, 256, (72, 128, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(turn(seen))).save(tmp_path / "1.png", exif=exif)
+    with Image.open(tmp_path / "1.png") as picture:
+        assert np.array_equal(natural.prepare(picture), natural.prepare(Image.fromarray(seen)))
+
+
+def test_a_damaged_exif_tag_is_passed_over(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (72, 128, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "1.png", exif=b"Exif\0\0no such header at all")
+    with Image.open(tmp_path / "1.png") as picture:
+        assert np.array_equal(natural.prepare(picture), natural.prepare(Image.fromarray(pixels)))
 
 
 def test_pictures_come_in_the_order_of_a_permutation_of_their_sorted_paths(tmp_path):

@@ -75,7 +75,7 @@ def test_regularization_images_are_the_first_ones():
 def test_regularization_images_are_augmented_once_with_the_fixed_stream():
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8))
     data = ImageData(train_images=pixels, regularization_augmentation="crop-and-flip")
-    crops = [torch.from_numpy(draw) for draw in draw_crops(stream("regularization-augmentation"), 30)]
+    crops = draw_crops(stream("regularization-augmentation"), 30)
     expected = crop_and_flip(pixels[:30], *crops)
     assert not torch.equal(expected, pixels[:30])
     assert torch.equal(regularization_images(data, count=30, colour="rgb"), expected)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.access import BudgetSpentError
 from robustbench_pix.attacks.base import FixedStrengthAttack, MinimalDistanceAttack
+from robustbench_pix.attacks.querying.oracle import BudgetSpentError
 from tests.attacks.toys import Counting, Halfspace, attacked, decisions_of, entry, gray_images, run_entry
 
 NETWORK, IMAGES = Halfspace(distance=0.3), gray_images(4)
@@ -53,8 +53,8 @@ def test_an_engine_is_interrupted_once_nothing_is_left():
     network = Counting(NETWORK)
     run_entry(entry("x"), network, IMAGES, attack=Approaching(), budget=30)
     assert network.asked < 4 * 40, "the clean decisions, 30 queries and the verdicts"
-    target, ledger = attacked(NETWORK, IMAGES, LABELS)
-    ledger.budget = 2
+    target, log = attacked(NETWORK, IMAGES, LABELS)
+    log.budget = 2
     for _ in range(2):
         target.oracle(IMAGES)
     with pytest.raises(BudgetSpentError):
@@ -64,13 +64,13 @@ def test_an_engine_is_interrupted_once_nothing_is_left():
 def test_beyond_the_budget_the_answer_is_the_label():
     rows = torch.tensor([0, 1, 1, 1, 0])
     for access in ("decisions", "scores"):
-        target, ledger = attacked(NETWORK, IMAGES, LABELS, access)
-        ledger.budget = 2
+        target, log = attacked(NETWORK, IMAGES, LABELS, access)
+        log.budget = 2
         answers = target.oracle(across(2.0)[rows], rows).argmax(dim=1)
         wrong = torch.tensor([True, True, True, False, True])
         assert ((answers != LABELS[rows]) == wrong).all()
-        assert ledger.queries.tolist() == [2, 2, 0, 0]
-        assert ledger.refused.tolist() == [False, True, False, False]
+        assert log.queries.tolist() == [2, 2, 0, 0]
+        assert log.refused.tolist() == [False, True, False, False]
 
 
 class Trying(FixedStrengthAttack):
@@ -119,6 +119,7 @@ OURS = [
     ("hop-skip-jump", "decisions", {"steps": 8}),
     ("pointwise", "decisions", {}),
     ("geoda", "decisions", {}),
+    ("decision-ensemble", "decisions", {}),
     ("square", "scores", {"steps": 1000}),
     ("simba", "scores", {}),
     ("natural-evolution", "scores", {}),
@@ -126,8 +127,8 @@ OURS = [
 ATTACKS = [
     *OURS,
     ("foolbox:BoundaryAttack", "decisions", {"steps": 2000}),
-    ("art:SignOPTAttack", "decisions", {}),
-    ("art:SquareAttack", "scores", {"max_iter": 500}),
+    ("art:SignOPTAttack", "decisions", {"query_limit": 400}),
+    ("art:SimBA", "scores", {"max_iter": 500, "epsilon": 0.01}),
 ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.results.tables import measure
+from robustbench_pix.results.measuring import measure
 from tests.attacks.toys import Quadrants, decisions_of, entry, gray_images, run_entry
 
 ENTRIES = 64
@@ -126,6 +126,40 @@ def test_minimal_distances_against_loops(protocol, kind, key):
         expected.append(facts | shares(rows, strict))
     spec = spec_of(attack="x", kind=kind, access="decisions", protocol=protocol)
     agree(measure(examples.sample(frac=1, random_state=key), spec), expected)
+
+
+def from_range(start, **options):
+    spec = spec_of(**options)
+    spec["identity"]["attack"]["range_from"] = start
+    return spec
+
+
+def test_the_area_of_given_strengths_is_the_trapezoid_from_the_begin_of_the_range():
+    rows = measure(fixed_examples(3), from_range(0.1))
+    accuracy = np.array([row["accuracy"] for row in rows])
+    assert accuracy[0] != accuracy[1]
+    expected = [0.0, 0.0, *(np.trapezoid(accuracy[1:end], STRENGTHS[1:end]) for end in (3, 4))]
+    np.testing.assert_allclose([row["area"] for row in rows], expected, rtol=1e-12)
+    assert {row["range_from"] for row in rows} == {0.1}
+
+
+def test_the_area_of_distances_from_the_begin_of_the_range_is_exact():
+    examples = minimal_examples(4)
+    rows = measure(examples, from_range(0.1, attack="x", kind="l2", access="decisions"))
+    clean = examples["label"] == examples["clean_prediction"]
+    distances = examples.loc[clean, "l2"].to_numpy(float)
+    for row, strength in zip(rows, STRENGTHS, strict=True):
+        if strength <= 0.1:
+            assert row["area"] == 0
+            continue
+        # The share further away than a strength is constant between distances: sum its steps.
+        edges = np.unique(np.concatenate([[0.1, strength], distances[(distances > 0.1) & (distances < strength)]]))
+        shares = [(distances >= upper).sum() / len(examples) for upper in edges[1:]]
+        assert row["area"] == pytest.approx(np.dot(np.diff(edges), shares), rel=1e-9)
+
+
+def test_an_attack_without_a_range_counts_from_0():
+    assert {row["range_from"] for row in measure(fixed_examples(), spec_of())} == {0.0}
 
 
 def test_the_area_of_distances_is_the_integral_of_the_accuracy():

@@ -20,8 +20,8 @@ class Fixed(FixedStrengthAttack):
     def __init__(self, make):
         self.make, self.given = make, []
 
-    def perturb(self, target, images, labels, strengths, keys):
-        self.given.append((images.clone(), labels.clone(), [key.index for key in keys], target))
+    def perturb(self, context, images, labels, strengths, keys):
+        self.given.append((images.clone(), labels.clone(), [key.index for key in keys], context))
         for strength in strengths:
             yield self.make(images, strength)
 
@@ -32,8 +32,8 @@ class Minimal(MinimalDistanceAttack):
     def __init__(self, make, needs_starts=False):
         self.make, self.needs_starts, self.given = make, needs_starts, []
 
-    def minimize(self, target, images, labels, starts, keys):
-        self.given.append((images.clone(), labels.clone(), [key.index for key in keys], target))
+    def minimize(self, context, images, labels, starts, keys):
+        self.given.append((images.clone(), labels.clone(), [key.index for key in keys], context))
         return self.make(images)
 
 

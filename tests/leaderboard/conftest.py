@@ -8,10 +8,9 @@ from click.testing import CliRunner
 
 from robustbench_pix import run
 from robustbench_pix.cli import main
-from tests.workspaces import TASK, tiny_workspace
-
-LEARNT = TASK.replace("epochs = 2", "epochs = 6").replace("train_images = 192", "train_images = 800")
-"""A task after which a model is right about most images, so that attacks take something away."""
+from robustbench_pix.results.published.verification import verify as verify_files
+from robustbench_pix.results.published.writing import write_sums
+from tests.workspaces import LEARNT, tiny_workspace
 
 NET = "from torch import nn\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
 
@@ -24,11 +23,11 @@ def rbp(*arguments):
     return result
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(tmp_path_factory):
     """Give a workspace with runs and leaderboard/: noise, transfer and distances on trained recipes and a given net."""
     folder = tiny_workspace(tmp_path_factory.mktemp("made"))
-    (folder / "models/tasks/tiny.toml").write_text(LEARNT.replace("width = 2", "width = 8"))
+    (folder / "models/tasks/tiny.toml").write_text(LEARNT)
     recipes = ["unregularized", "thresholded", "neural"]
     run(suite="tiny", recipes=recipes, on="tiny", seeds="2", workspace=folder, executor="inline", device="cpu")
     (folder / "net.py").write_text(NET)
@@ -44,6 +43,12 @@ def made(tmp_path_factory):
 def copy(made, tmp_path):
     """Give a copy of the published folder, to be spoilt."""
     return shutil.copytree(made / "leaderboard", tmp_path / "copy")
+
+
+def verify(folder, store=None):
+    """Verify a folder whose forger has written SHA256SUMS anew, so that only what follows from other files tells it."""
+    write_sums(folder, [path.name for path in folder.iterdir()])
+    return verify_files(folder, store)
 
 
 class Table:

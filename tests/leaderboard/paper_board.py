@@ -5,20 +5,21 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.checkpoints import CHECKPOINTS
-from robustbench_pix.leaderboard.published.csv_text import as_published
+from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES
 from robustbench_pix.results.corruptions import accuracy_rows, group_rows
 from robustbench_pix.results.frames import typed
-from robustbench_pix.results.matrix import matrix
+from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
+from robustbench_pix.results.transfer_matrix import matrix
 from tests.results.test_corruptions import FOUND
 from tests.results.test_corruptions import measurements as corrupted
 from tests.tables import block, measurements, rows
 
 RECIPES = ("unregularized", "thresholded", "shuffled", "decorrelated", "neural", "pixel")
 ATTACKS = ("gaussian", "salt-and-pepper", "transfer-fgsm", "boundary")
-MNIST = block("mnist", "mnist", size="small", network="resnet18")
+MNIST = block("mnist", "mnist", size="reduced", network="resnet18")
 BLOCKS = ((block(), tuple(range(7))), (MNIST, (0, 1, 2)))
 WILD = {"pixel": "100%_$x$ & #1", "shuffled": "[a]{b}~^\\<>|"}
 
@@ -38,7 +39,7 @@ def board(recipes=RECIPES):
         measured.append(both.assign(model_id=identifiers, attack_id=identifiers + both["attack"]))
         asked.append(rows(of, recipes, ATTACKS, seeds))
     together = as_published(pd.concat(measured, ignore_index=True), MEASUREMENTS)
-    return together, build_leaderboard(together, pd.concat(asked, ignore_index=True))
+    return together, build_leaderboard(settings(together, pd.concat(asked, ignore_index=True)))
 
 
 def costs(measured):
@@ -55,7 +56,12 @@ def queries(recipes=RECIPES):
     for place, recipe in enumerate(name for name in recipes if name != "neural"):
         for attack, strength in itertools.product(("boundary", "square"), (0.5, 1.0, 1.5)):
             line = {"recipe": recipe, "attack": attack, "strength_kind": "l2", "strength": strength, "seeds": 7}
-            line |= {"n": 1400 + place, "found": 700 + 100 * place, "limit": 1000 + place, "restricted_mean": 600.0}
+            line |= {
+                "n": 1400 + place,
+                "found": 700 + 100 * place,
+                "query_budget": 1000 + place,
+                "restricted_mean_queries": 600.0,
+            }
             known = [count for count in CHECKPOINTS if count <= 1000]
             line |= {f"success_at_{count}": count / 1500 + place / 100 + strength / 10 for count in known}
             if attack == "boundary":
@@ -84,8 +90,8 @@ def sources(recipes, victims):
     named += [(recipe, "plain", 0) for recipe in recipes]
     random = np.random.default_rng(0)
     boards = [
-        pd.DataFrame({"recipe": victims, "status": "complete", "robustness_fgsm": random.uniform(0, 1, len(victims))})
+        pd.DataFrame({"recipe": victims, "status": "complete", "auc_fgsm": random.uniform(0, 1, len(victims))})
         for _ in named
     ]
-    boards[-1].loc[0, "robustness_fgsm"] = np.nan
+    boards[-1].loc[0, "auc_fgsm"] = np.nan
     return matrix(named, boards, victims, "fgsm")

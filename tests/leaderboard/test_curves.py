@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.terminal.curves import drawn_recipes, evenly, mean_curves, plots
+from robustbench_pix.leaderboard.terminal.plots import drawn_recipes, evenly, mean_curves, plots
 from tests.tables import tables
 
 

@@ -31,24 +31,24 @@ def test_a_folder_does_not_differ_from_itself(made, copy):
 def test_changed_numbers_and_whether_intervals_cover_them(made, copy, shift, covered):
     board = Table(copy / "leaderboard.csv")
     place = board.where(recipe="thresholded")[0]
-    score, low, high = (board.number(place, name) for name in ("score", "score_low", "score_high"))
+    mean_auc, low, high = (board.number(place, name) for name in ("mean_auc", "mean_auc_low", "mean_auc_high"))
     step = shift * (high - low) / 2
-    board.write([place], score=score + step, score_low=low + step, score_high=high + step, rank="5")
+    board.write([place], mean_auc=mean_auc + step, mean_auc_low=low + step, mean_auc_high=high + step, rank="5")
     found = {row["column"]: row for row in changes(made / "leaderboard", copy)}
-    assert list(found) == ["score", "rank"]
+    assert list(found) == ["mean_auc", "rank"]
     assert {row["recipe"] for row in found.values()} == {"thresholded"}
-    assert found["score"]["difference"] == pytest.approx(step, rel=1e-6)
-    assert found["score"]["covered"] == covered
+    assert found["mean_auc"]["difference"] == pytest.approx(step, rel=1e-6)
+    assert found["mean_auc"]["covered"] == covered
     assert (found["rank"]["b"], found["rank"]["covered"]) == ("5", "")
     back = {row["column"]: row for row in changes(copy, made / "leaderboard")}
-    assert back["score"]["difference"] == pytest.approx(-step, rel=1e-6)
+    assert back["mean_auc"]["difference"] == pytest.approx(-step, rel=1e-6)
 
 
 def test_an_interval_of_one_side_alone_is_named(made, copy):
     board = Table(copy / "leaderboard.csv")
     place = board.where(recipe="thresholded")[0]
-    score, low, high = (board.number(place, name) for name in ("score", "score_low", "score_high"))
-    board.write([place], score=score + (high - low) / 4, score_low="0.99", score_high="0.999")
+    mean_auc, low, high = (board.number(place, name) for name in ("mean_auc", "mean_auc_low", "mean_auc_high"))
+    board.write([place], mean_auc=mean_auc + (high - low) / 4, mean_auc_low="0.99", mean_auc_high="0.999")
     assert [row["covered"] for row in changes(made / "leaderboard", copy)] == ["A"]
     assert [row["covered"] for row in changes(copy, made / "leaderboard")] == ["B"]
 
@@ -83,8 +83,8 @@ def test_hashes_and_versions(made, copy):
 def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     board = Table(copy / "leaderboard.csv")
-    before = board.number(board.where(recipe="thresholded")[0], "score")
-    board.write(board.where(recipe="thresholded"), score="0.123456")
+    before = board.number(board.where(recipe="thresholded")[0], "mean_auc")
+    board.write(board.where(recipe="thresholded"), mean_auc="0.123456")
     board.rows = board.rows[board.rows["recipe"] != "neural"]
     board.write()
     said = rbp("diff", made / "leaderboard", copy)
@@ -93,7 +93,7 @@ def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypat
     table, files = said.output.splitlines()[:blank], said.output.splitlines()[blank + 1 :]
     assert table[0] == "tiny:tiny, tiny 1, network small, gray"
     assert table[1].split() == ["recipe", "what", "A", "B", "B", "-", "A", "covered"]
-    assert table[3].split()[:4] == ["thresholded", "score", f"{before:.4g}", "0.1235"]
+    assert table[3].split()[:4] == ["thresholded", "mean_auc", f"{before:.4g}", "0.1235"]
     assert table[4].split() == ["neural", "only", "in", "A"]
     assert (files[0], files[1].split()) == ("Files", ["file", "A", "B"])
     assert files[-1] == "3 differences."
@@ -108,16 +108,16 @@ def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypat
 def test_numbers_and_words_of_a_row_that_have_no_interval(made, copy):
     board = Table(copy / "leaderboard.csv")
     (place,) = board.where(recipe="thresholded")
-    board.write([place], **{"robustness_gaussian": "0.5", "worst_case": "0.25", "note": "new", "gradients": "sound"})
+    board.write([place], **{"auc_gaussian": "0.5", "worst_case": "0.25", "note": "new", "gradients": "sound"})
     found = {row["column"]: row for row in changes(made / "leaderboard", copy)}
     assert {name: row["what"] for name, row in found.items()} == {
-        "note": "status", "gradients": "status", "worst_case": "number", "robustness_gaussian": "number",
+        "note": "status", "gradients": "status", "worst_case": "number", "auc_gaussian": "number",
     }  # fmt: skip
-    old = Table(made / "leaderboard/leaderboard.csv").number(place, "robustness_gaussian")
-    assert found["robustness_gaussian"]["difference"] == pytest.approx(0.5 - old)
-    board.rows = board.rows.drop(columns="robustness_gaussian")
+    old = Table(made / "leaderboard/leaderboard.csv").number(place, "auc_gaussian")
+    assert found["auc_gaussian"]["difference"] == pytest.approx(0.5 - old)
+    board.rows = board.rows.drop(columns="auc_gaussian")
     board.write()
-    gone = {row["recipe"]: row for row in changes(made / "leaderboard", copy) if row["column"] == "robustness_gaussian"}
+    gone = {row["recipe"]: row for row in changes(made / "leaderboard", copy) if row["column"] == "auc_gaussian"}
     assert {row["b"] for row in gone.values()} == {""}
     assert set(gone) == {"unregularized", "thresholded", "net"}
 

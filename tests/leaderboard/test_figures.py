@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.paper.curve_figure import curve_figure
-from robustbench_pix.leaderboard.paper.distance_figure import distance_figure
 from robustbench_pix.leaderboard.paper.figure_style import lines, seeds_name, settings
 from robustbench_pix.leaderboard.paper.figures import not_drawn, shown, write_figures
+from robustbench_pix.leaderboard.paper.panels import curve_figure, distance_figure
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings as results_of
 from tests.tables import CONTROLS, DISTANCE_ONLY, block, measurements, rows
 
 RECIPES = ("unregularized", "thresholded", "decorrelated")
@@ -24,7 +24,7 @@ CIFAR10 = block("cifar10", "cifar10", network="resnet18", suite="paper", protoco
 def tables(*blocks, attacks=("gaussian", DISTANCE_ONLY), seeds=(0, 1, 2)):
     options = {"recipes": RECIPES, "attacks": attacks, "seeds": seeds}
     measured = pd.concat([measurements(of, key=key, **options) for key, of in enumerate(blocks)], ignore_index=True)
-    return build_leaderboard(measured, pd.concat([rows(of, **options) for of in blocks])), measured
+    return build_leaderboard(results_of(measured, pd.concat([rows(of, **options) for of in blocks]))), measured
 
 
 def drawn(draw, attack, *blocks, **options):
@@ -107,7 +107,7 @@ def overlaps(figure):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_no_text_lies_on_another_or_leaves_the_figure(draw, attack, count):
     of = [("fashionmnist", "cifar100"), ("cifar10", "natural"), ("cifar10", "cifar10"), ("mnist", "mnist"), ("a", "b")]
-    blocks = [block(*pair, suite="paper", protocol="paper", size="small", network="resnet18") for pair in of[:count]]
+    blocks = [block(*pair, suite="paper", protocol="paper", size="reduced", network="resnet18") for pair in of[:count]]
     figure, _ = drawn(draw, attack, *blocks)
     assert figure.get_size_inches()[0] == (3.25 if count == 1 else 6.75)
     assert not overlaps(figure)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from robustbench_pix.leaderboard.terminal.heat import LEAST_RANGE, SHADES, shade
+from robustbench_pix.leaderboard.terminal.overview import LEAST_RANGE, SHADES, shade
 
 
 def luminance(colour):

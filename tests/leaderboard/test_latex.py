@@ -9,7 +9,8 @@ from robustbench_pix.leaderboard.paper import latex
 from robustbench_pix.leaderboard.paper.latex_tables import comparison_table, figure_caption, leaderboard_tables
 from robustbench_pix.results.published_curves import compared, published_for, read_curves
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.strength_curves import strength_curves
+from robustbench_pix.results.statistics.curves import strength_curves
+from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, measurements, rows
 
 MNIST = block("mnist", "mnist", network="resnet18", size="half_size")
@@ -17,9 +18,9 @@ WILD = ("unregularized", "100%_$x$ & #1", "[a]{b}~^\\<>|", "neural")
 SPECIAL = r"&%$#_{}~^\<>|["
 
 
-def board(recipes=WILD, attacks=(*ATTACKS, DISTANCE_ONLY)):
-    measured = measurements(MNIST, recipes=recipes, attacks=attacks).assign(flags="50% of them & more_")
-    return build_leaderboard(measured, rows(MNIST, recipes=recipes, attacks=attacks)), measured
+def board(recipes=WILD, attacks=(*ATTACKS, DISTANCE_ONLY), seeds=(0, 1, 2)):
+    measured = measurements(MNIST, recipes=recipes, attacks=attacks, seeds=seeds).assign(flags="50% of them & more_")
+    return build_leaderboard(settings(measured, rows(MNIST, recipes=recipes, attacks=attacks, seeds=seeds))), measured
 
 
 def comparison(recipes=("thresholded", "unregularized")):
@@ -36,7 +37,7 @@ def everything():
 def body(table):
     """Return the cells of every row below the headings."""
     lines = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0].strip().splitlines()
-    return [re.split(r"(?<!\\) & ", line.removesuffix(r" \\")) for line in lines]
+    return [re.split(r"(?:^|(?<!\\) )& ", line.removesuffix(r" \\")) for line in lines]
 
 
 def number(cell):
@@ -87,17 +88,19 @@ def test_labels_are_unique():
 
 
 def test_the_leaderboard_holds_the_numbers_and_marks_the_best():
-    table, _ = board(("unregularized", "thresholded", "pixel"), ("gaussian", DISTANCE_ONLY))
-    found = body(leaderboard_tables(*board(("unregularized", "thresholded", "pixel"), ("gaussian", DISTANCE_ONLY))))
+    given = ("unregularized", "thresholded", "pixel"), ("gaussian", DISTANCE_ONLY), range(7)
+    table, _ = board(*given)
+    found = body(leaderboard_tables(*board(*given)))
     assert [cells[1] for cells in found] == list(table["recipe"])
     for cells, row in zip(found, table.to_dict("records"), strict=True):
-        assert int(cells[0]) == row["rank"]
+        low, high = row["rank_low"], row["rank_high"]
+        assert cells[0] == (f"{low}" if low == high else f"{low}--{high}") + f" {row['group']}"
         assert number(cells[2]) == pytest.approx(row["clean_accuracy"], abs=5.1e-4)
-        assert number(cells[3]) == pytest.approx(row["score"], abs=5.1e-4)
+        assert number(cells[3]) == pytest.approx(row["mean_auc"], abs=5.1e-4)
         half = float(cells[3].partition(r"\pm ")[2].rstrip("$"))
-        assert half == pytest.approx((row["score_high"] - row["score_low"]) / 2, abs=5.1e-4)
+        assert half == pytest.approx((row["mean_auc_high"] - row["mean_auc_low"]) / 2, abs=5.1e-4)
         assert (cells[4] == "--") == (row["recipe"] == "unregularized")
-        assert (r"\mathbf" in cells[3]) == (row["score"] == table["score"].max())
+        assert (r"\mathbf" in cells[3]) == (row["rank"] == 1)
         mantissa, exponent = re.match(r"\$([\d.]+) \\times 10\^\{(-?\d+)\}\$", cells[6]).groups()
         assert float(f"{mantissa}e{exponent}") == pytest.approx(row[f"distance_{DISTANCE_ONLY}"], rel=0.03)
 

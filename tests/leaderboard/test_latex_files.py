@@ -7,18 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.paper.latex_across import across_tables
-from robustbench_pix.leaderboard.paper.latex_files import PaperInputs, write_tables
-from robustbench_pix.leaderboard.published.publishing import publish
-from robustbench_pix.results.columns import COSTS, QUERIES
-from robustbench_pix.results.frames import typed
-from robustbench_pix.results.merging import asked_rows
-from robustbench_pix.results.statistics.across import across
+from robustbench_pix.leaderboard.paper.latex_aggregates import aggregate_tables
+from robustbench_pix.leaderboard.paper.latex_files import write_tables
+from robustbench_pix.leaderboard.publishing import publish
+from robustbench_pix.results.board import published_board
+from robustbench_pix.results.statistics.aggregates import aggregates
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.runs.request import GIVEN_SEED
+from robustbench_pix.results.statistics.measured import settings
+from robustbench_pix.runs.request import EXTERNAL_SEED
 from tests.leaderboard.latex_cells import close, read, value
 from tests.leaderboard.paper_board import ATTACKS, RECIPES, board, corruptions, costs, queries
-from tests.tables import CONTROLS, measurements, rows
+from tests.tables import CONTROLS, as_board, asked_of, measurements, rows
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +25,8 @@ def made(tmp_path_factory):
     """Give the CSV files and the tables of the .tex files, by their names."""
     folder = tmp_path_factory.mktemp("paper")
     measured, leaderboard = board()
-    spent, asked = costs(measured), queries()
-    publish(folder, measurements=measured, leaderboard=leaderboard, costs=spent, queries=asked)
-    files = write_tables(leaderboard, measured, PaperInputs(spent, asked, corruptions()), folder / "figures")
+    publish(folder, as_board(measured, leaderboard, costs=costs(measured), queries=queries()))
+    files = write_tables(published_board(folder), folder / "figures", corruptions())
     assert {file.parent.name for file in files} == {"blackbox"}
     tables = {file.stem: read(file.read_text()) for file in files}
     frames = {name: pd.read_csv(folder / f"{name}.csv") for name in [*tables, "leaderboard"] if name != "corruptions"}
@@ -44,9 +42,9 @@ def part(frame, task, **fields):
 
 def test_every_table_of_the_board_has_a_file(made):
     _, tables = made
-    assert sorted(tables) == ["comparisons", "corruptions", "queries", "recipe-costs", "robustness"]
+    assert sorted(tables) == ["aucs", "comparisons", "corruptions", "queries", "recipe-costs"]
     assert {name: len(of) for name, of in tables.items()} == {
-        "comparisons": 2, "corruptions": 1, "queries": 2, "recipe-costs": 2, "robustness": 6,
+        "comparisons": 2, "corruptions": 1, "queries": 2, "recipe-costs": 2, "aucs": 6,
     }  # fmt: skip
 
 
@@ -64,11 +62,11 @@ def test_comparisons_hold_every_row_below_what_it_is_compared_with(made, place, 
         else:
             assert against == "thresholded compared with its controls"
             row = part(frame, task, role="control", recipe="thresholded", reference=name).squeeze()
-        seeds, difference, student, flip, detectable, verdict = cells
+        seeds, difference, adjusted, flip, detectable, verdict = cells
         assert int(seeds) == row["seeds"]
         assert close(difference, row["difference"], (row["high"] - row["low"]) / 2)
         assert difference[0] == ("+" if row["difference"] >= 0 else "-")
-        for cell, name in ((student, "p_student_holm"), (flip, "p_holm")):
+        for cell, name in ((adjusted, "p_adjusted"), (flip, "p_value")):
             if np.isnan(row[name]):
                 assert cell == "--"
             elif row[name] < 0.001:
@@ -80,28 +78,28 @@ def test_comparisons_hold_every_row_below_what_it_is_compared_with(made, place, 
         assert verdict.startswith("*") == (row["verdict"] in ("better", "worse"))
         found += 1
     assert found == len(frame)
-    said = "no test: 3 seeds" if task == "mnist" else "sign-flip"
+    said = "3 seeds: too few for a verdict" if task == "mnist" else "better than unregularized: "
     assert said in tables["comparisons"][place].caption
 
 
 @pytest.mark.parametrize(("first", "task"), [(0, "digits"), (3, "mnist")])
 def test_robustness_by_attack_has_each_interval_and_halving_strength(made, first, task):
     frames, tables = made
-    of_attacks = tables["robustness"][first + 1 : first + 3]
-    frame = frames["robustness"]
+    of_attacks = tables["aucs"][first + 1 : first + 3]
+    frame = frames["aucs"]
     attacks = [ATTACKS[:3], ATTACKS[3:]]
     shown = 0
     for table, names in zip(of_attacks, attacks, strict=True):
         for recipe, *cells in table.lines:
-            for attack, robustness, halving in zip(names, cells[::2], cells[1::2], strict=True):
+            for attack, aucs, eps50 in zip(names, cells[::2], cells[1::2], strict=True):
                 row = part(frame, task, recipe=recipe, attack=attack).squeeze()
-                assert close(robustness, row["robustness"], (row["high"] - row["low"]) / 2)
-                if row["halved_seeds"] == 0:
-                    assert (halving[0], value(halving)) == (">", (0.5,))
-                elif row["halved_seeds"] < row["seeds"]:
-                    assert halving == f"{row['halved_seeds']} of {row['seeds']}"
+                assert close(aucs, row["auc"], (row["high"] - row["low"]) / 2)
+                if row["eps50_seeds"] == 0:
+                    assert (eps50[0], value(eps50)) == (">", (0.5,))
+                elif row["eps50_seeds"] < row["seeds"]:
+                    assert eps50 == f"{row['eps50_seeds']} of {row['seeds']}"
                 else:
-                    assert close(halving, row["halving"], (row["halving_high"] - row["halving_low"]) / 2)
+                    assert close(eps50, row["eps50"], (row["eps50_high"] - row["eps50_low"]) / 2)
                 shown += 1
     assert shown == len(part(frame, task)[part(frame, task)["attack"] != "worst-case"])
     (thresholded,) = [line for line in of_attacks[0].lines if line[0] == "thresholded"]
@@ -111,32 +109,38 @@ def test_robustness_by_attack_has_each_interval_and_halving_strength(made, first
 
 
 def test_no_halving_strength_is_the_best_where_a_recipe_lies_above_all(made):
-    table = made[1]["robustness"][1]
+    table = made[1]["aucs"][1]
     bold = [[cell.startswith("*") for cell in line[1:]] for line in table.lines]
     assert [sum(column) for column in zip(*bold, strict=True)] == [1, 0, 1, 0, 1, 1]
 
 
-def test_excess_and_worst_case_stand_beside_clean_accuracy(made):
+def test_effective_robustness_and_worst_case_stand_beside_clean_accuracy(made):
     frames, tables = made
-    digits, mnist = tables["robustness"][0], tables["robustness"][3]
-    assert digits.headings == ["", "clean", "score", "excess", "worst case", "halved at"]
-    assert mnist.headings == ["", "clean", "score", "excess"]
+    digits, mnist = tables["aucs"][0], tables["aucs"][3]
+    assert digits.headings == ["", "clean", "mean AUC", "effective", "worst case", "eps50"]
+    assert mnist.headings == ["", "clean", "mean AUC", "effective"]
     for task, table in (("digits", digits), ("mnist", mnist)):
         assert "neural" not in table.by_name()
         for recipe, cells in table.by_name().items():
             row = part(frames["leaderboard"], task, recipe=recipe).squeeze()
-            for heading, name in (("clean", "clean"), ("score", "score"), ("excess", "excess")):
-                number = row["clean_accuracy" if name == "clean" else name]
+            for heading, name in (
+                ("clean", "clean_accuracy"),
+                ("mean AUC", "mean_auc"),
+                ("effective", "effective_robustness"),
+            ):
+                number = row[name]
                 half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
                 assert (cells[heading] == "--") == np.isnan(number)
                 assert np.isnan(number) or close(cells[heading], number, half)
-                assert cells[heading].strip("*")[0] in ("+-" if name == "excess" else "1.-")
+                assert cells[heading].strip("*")[0] in ("+-" if heading == "effective" else "1.-")
     for recipe, cells in digits.by_name().items():
-        row = part(frames["robustness"], "digits", recipe=recipe, attack="worst-case").squeeze()
-        assert close(cells["worst case"], row["robustness"], (row["high"] - row["low"]) / 2)
-        assert close(cells["halved at"], row["halving"], (row["halving_high"] - row["halving_low"]) / 2, decimals=2)
-    scores = part(frames["leaderboard"], "digits").set_index("recipe")["score"].dropna()
-    assert [name for name, cells in digits.by_name().items() if cells["score"].startswith("*")] == [scores.idxmax()]
+        row = part(frames["aucs"], "digits", recipe=recipe, attack="worst-case").squeeze()
+        assert close(cells["worst case"], row["auc"], (row["high"] - row["low"]) / 2)
+        assert close(cells["eps50"], row["eps50"], (row["eps50_high"] - row["eps50_low"]) / 2, decimals=2)
+    ranks = part(frames["leaderboard"], "digits").set_index("recipe")["rank"]
+    marked = [name for name, cells in digits.by_name().items() if cells["mean AUC"].startswith("*")]
+    assert sorted(marked) == sorted(ranks.index[ranks == 1])
+    assert not any(cells["mean AUC"].startswith("*") for cells in mnist.by_name().values())
 
 
 def test_costs_are_those_of_a_model_and_absent_where_one_is_unknown(made):
@@ -158,22 +162,23 @@ def test_costs_are_those_of_a_model_and_absent_where_one_is_unknown(made):
 def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
     measured, leaderboard = board()
     measured, leaderboard = (table.assign(size="full") for table in (measured, leaderboard))
-    nothing = PaperInputs(typed(pd.DataFrame(), COSTS), typed(pd.DataFrame(), QUERIES))
-    publish(tmp_path, measurements=measured, leaderboard=leaderboard, costs=nothing.costs)
-    write_tables(leaderboard, measured, nothing, tmp_path)
-    frame = pd.read_csv(tmp_path / "across.csv").set_index("recipe")
-    (table,) = read((tmp_path / "blackbox/across.tex").read_text())
+    publish(tmp_path, as_board(measured, leaderboard))
+    write_tables(published_board(tmp_path), tmp_path)
+    frame = pd.read_csv(tmp_path / "aggregates.csv").set_index("recipe")
+    (table,) = read((tmp_path / "blackbox/aggregates.tex").read_text())
     assert set(table.by_name()) == set(frame.index)
     for recipe, cells in table.by_name().items():
         row = frame.loc[recipe]
         assert (int(cells["combinations"]), int(cells["models"])) == (row["combinations"], row["models"]) == (2, 10)
-        assert close(cells["mean score"], row["mean"], row["mean_low"], row["mean_high"])
-        assert cells["mean score"].startswith("*") == (row["mean"] == frame["mean"].max())
+        assert close(cells["IQM"], row["mean"], row["mean_low"], row["mean_high"])
+        assert cells["IQM"].startswith("*") == (row["mean"] == frame["mean"].max())
         if recipe == "unregularized":
-            assert cells["P(better)"] == "--"
+            assert cells["P(higher)"] == "--"
         else:
-            ends = row[["improvement", "improvement_low", "improvement_high"]]
-            assert close(cells["P(better)"], *ends)
+            ends = row[
+                ["probability_of_improvement", "probability_of_improvement_low", "probability_of_improvement_high"]
+            ]
+            assert close(cells["P(higher)"], *ends)
     claims = [recipe for recipe in table.by_name() if recipe not in CONTROLS]
     assert claims == list(frame.loc[claims].sort_values("mean", ascending=False).index)
     assert "combinations: digits:digits, mnist:mnist" in table.caption
@@ -181,10 +186,10 @@ def test_means_over_combinations_have_their_bootstrap_intervals(tmp_path):
 
 def test_a_given_model_has_no_seed_in_the_words_of_a_caption():
     measured, leaderboard = (table.assign(size="full") for table in board())
-    over = across(measured, asked_rows(leaderboard, measured))
-    given = leaderboard.head(1).assign(recipe="given", seed_list=str(GIVEN_SEED))
-    assert GIVEN_SEED not in set(measured["seed"])
-    assert across_tables(over, pd.concat([leaderboard, given])) == across_tables(over, leaderboard)
+    over = aggregates(settings(measured, asked_of(leaderboard, measured)))
+    given = leaderboard.head(1).assign(recipe="given", seed_list=str(EXTERNAL_SEED))
+    assert EXTERNAL_SEED not in set(measured["seed"])
+    assert aggregate_tables(over, pd.concat([leaderboard, given])) == aggregate_tables(over, leaderboard)
 
 
 def test_queries_are_those_at_the_middle_strength(made):
@@ -204,9 +209,9 @@ def test_queries_are_those_at_the_middle_strength(made):
                 distance = row[f"distance_at_{count}"]
                 assert cell == "--" if np.isnan(distance) else close(cell, distance, decimals=2)
             if np.isnan(row["median_queries"]):
-                assert cells[-1] == f">{row['limit']:,}"
+                assert cells[-1] == f">{row['query_budget']:,}"
             elif np.isnan(row["median_high"]):
-                assert cells[-1] == f"700[500, >{row['limit']:,}]"
+                assert cells[-1] == f"700[500, >{row['query_budget']:,}]"
             else:
                 assert cells[-1] == "700[500, 1,000]"
         assert table.headings[1:] == [
@@ -237,7 +242,7 @@ def test_captions_say_how_the_block_was_measured_and_who_controls_whom(made):
         assert "suite blackbox 1" in table.caption
         assert "strict protocol" in table.caption
         assert "seeds 0, 1, 2" in table.caption
-    for name in ("comparisons", "robustness", "recipe-costs"):
+    for name in ("comparisons", "aucs", "recipe-costs"):
         for table in tables[name]:
             assert "neural not run: no file of responses" in table.caption
             assert "indented: control of the recipe above" in table.caption
@@ -246,7 +251,7 @@ def test_captions_say_how_the_block_was_measured_and_who_controls_whom(made):
             assert indented == set(CONTROLS) & set(RECIPES)
             claim = names.index("thresholded")
             assert set(names[claim + 1 : claim + 3]) == {rf"\quad {control}" for control in indented}
-    assert all(r"$\pm$: half of the 95\% interval" in table.caption for table in tables["robustness"])
+    assert all(r"$\pm$: half of the 95\% interval" in table.caption for table in tables["aucs"])
 
 
 def test_points_stand_between_the_cells_of_a_number(made):
@@ -267,25 +272,25 @@ def test_a_recipe_without_a_score_is_never_the_best(tmp_path):
     better = measured["recipe"] == "pixel"
     measured.loc[better, "area"] = 0.99 * measured.loc[better, "strength"]
     measured = measured[~(better & (measured["attack"] == "boundary"))]
-    leaderboard = build_leaderboard(measured, rows(None, RECIPES, ATTACKS, range(7)))
-    assert leaderboard.set_index("recipe")["score"].isna()["pixel"]
-    write_tables(leaderboard, measured, PaperInputs(costs(measured), queries()), tmp_path)
-    for table in read((tmp_path / "blackbox/robustness.tex").read_text()):
+    leaderboard = build_leaderboard(settings(measured, rows(None, RECIPES, ATTACKS, range(7))))
+    assert leaderboard.set_index("recipe")["mean_auc"].isna()["pixel"]
+    write_tables(as_board(measured, leaderboard, costs=costs(measured), queries=queries()), tmp_path)
+    for table in read((tmp_path / "blackbox/aucs.tex").read_text()):
         (pixel,) = [line for line in table.lines if line[0] == "pixel"]
         assert not any(cell.startswith("*") for cell in pixel)
         assert any(cell.startswith("*") for line in table.lines for cell in line)
 
 
-def test_the_least_loss_is_no_best_excess_and_doubts_are_told(tmp_path):
+def test_the_least_loss_is_no_best_effective_robustness_and_doubts_are_told(tmp_path):
     recipes = ("shuffled", "thresholded", "unregularized")
     measured = measurements(recipes=recipes, attacks=ATTACKS)
     measured["gradients"] = np.where(measured["recipe"] == "shuffled", "masked: no gradient", "sound")
     measured.loc[measured["seed"] == 2, "torch"] = "2.6.0"
-    leaderboard = build_leaderboard(measured, rows(None, recipes, ATTACKS))
-    assert (leaderboard.set_index("recipe")["excess"].drop("unregularized") < 0).all()
-    write_tables(leaderboard, measured, PaperInputs(costs(measured), queries()), tmp_path)
-    table, *_ = read((tmp_path / "blackbox/robustness.tex").read_text())
-    assert not any(cells["excess"].startswith("*") for cells in table.by_name().values())
+    leaderboard = build_leaderboard(settings(measured, rows(None, recipes, ATTACKS)))
+    assert (leaderboard.set_index("recipe")["effective_robustness"].drop("unregularized") < 0).all()
+    write_tables(as_board(measured, leaderboard, costs=costs(measured), queries=queries()), tmp_path)
+    table, *_ = read((tmp_path / "blackbox/aucs.tex").read_text())
+    assert not any(cells["effective"].startswith("*") for cells in table.by_name().values())
     assert "masked gradients: shuffled." in table.caption
     assert "Rows mix torch 2.15.0 and 2.6.0" in table.caption
     asked = read((tmp_path / "blackbox/queries.tex").read_text())

@@ -6,10 +6,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.paper.latex_files import PaperInputs, write_tables
-from robustbench_pix.leaderboard.paper.latex_matrix import matrix_tables
+from robustbench_pix.leaderboard.paper.latex_files import write_tables
+from robustbench_pix.leaderboard.transfer_matrix import matrix_tables
 from tests.leaderboard.latex_cells import close, read
 from tests.leaderboard.paper_board import RECIPES, WILD, board, corruptions, costs, queries, sources
+from tests.tables import as_board
 
 
 def test_the_matrix_marks_the_source_recipe_and_is_cut_where_it_is_wide():
@@ -22,13 +23,13 @@ def test_the_matrix_marks_the_source_recipe_and_is_cut_where_it_is_wide():
         assert "seeds 0, 1" in table.caption
         for row, line in zip(frame.to_dict("records"), table.lines, strict=True):
             for heading, cell in list(zip(table.headings, line, strict=True))[3:]:
-                number = row["mean_robustness" if heading == "mean" else f"robustness_{heading}"]
+                number = row["mean_robustness" if heading == "mean" else f"auc_{heading}"]
                 assert cell == "--" if np.isnan(number) else close(cell, number)
                 marked += [(row["source_recipe"], row["statistic"], heading)] if cell.startswith("=") else []
     assert marked == [
-        *[("unregularized", statistic, "unregularized") for statistic in ("robustness", "robustness", "mean")],
-        ("thresholded", "robustness", "thresholded"),
-        ("blurred", "robustness", "blurred"),
+        *[("unregularized", statistic, "unregularized") for statistic in ("auc", "auc", "mean")],
+        ("thresholded", "auc", "thresholded"),
+        ("blurred", "auc", "blurred"),
     ]
     assert [line[2] for line in tables[0].lines] == ["0", "1", "mean", r"\pm", "0", "0", ""]
 
@@ -37,9 +38,8 @@ def test_the_matrix_marks_the_source_recipe_and_is_cut_where_it_is_wide():
 def test_latex_compiles_them_with_any_name_and_they_fit_a_page(tmp_path):
     names = tuple(WILD.get(recipe, recipe) for recipe in RECIPES)
     measured, leaderboard = board(names)
-    files = write_tables(
-        leaderboard, measured, PaperInputs(costs(measured), queries(names), corruptions(names)), tmp_path
-    )
+    whole = as_board(measured, leaderboard, costs=costs(measured), queries=queries(names))
+    files = write_tables(whole, tmp_path, corruptions(names))
     texts = [file.read_text() for file in files]
     recipes = [*names, "a-rather-long-name"]
     texts.append(matrix_tables(sources(recipes[1:3], recipes), "transfer-fgsm", "a:b", ["100% of them"]))

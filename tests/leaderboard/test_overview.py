@@ -7,19 +7,20 @@ from rich.console import Console
 
 from robustbench_pix.leaderboard.terminal.overview import render_overview
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
 from tests.tables import block, measurements, rows
 
-COMBINATIONS = [block("digits", "digits"), block("mnist", "natural", size="small"), block("cifar10", "cifar10")]
+COMBINATIONS = [block("digits", "digits"), block("mnist", "natural", size="reduced"), block("cifar10", "cifar10")]
 
 
 def made(blocks=COMBINATIONS, **options):
     measured = [measurements(of, key=place, **options) for place, of in enumerate(blocks)]
-    return build_leaderboard(pd.concat(measured), pd.concat([rows(of, **options) for of in blocks]))
+    return build_leaderboard(settings(pd.concat(measured), pd.concat([rows(of, **options) for of in blocks])))
 
 
-def shown(board, width=100, across=None, **options):
+def shown(board, width=100, aggregates=None, **options):
     console = Console(file=io.StringIO(), width=width, **options)
-    console.print(render_overview(board, width, across))
+    console.print(render_overview(board, width, aggregates))
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
@@ -29,8 +30,8 @@ def cells_of(text, recipe):
     return [cell for line in lines if line[:1] == [recipe] for cell in line[1:]]
 
 
-def scores(board, recipe):
-    return board.loc[board["recipe"] == recipe, "score"].tolist()
+def mean_aucs(board, recipe):
+    return board.loc[board["recipe"] == recipe, "mean_auc"].tolist()
 
 
 def digits(cell):
@@ -43,43 +44,44 @@ def test_every_score_and_the_mean_are_there_at_every_width(width):
     text = shown(board, width)
     assert max(map(len, text.splitlines())) <= width
     for recipe in ("unregularized", "pixel", "thresholded", "decorrelated", "shuffled", "statistics"):
-        expected = scores(board, recipe)
+        expected = mean_aucs(board, recipe)
         expected.append(sum(expected) / 3)
         assert [digits(cell) for cell in cells_of(text, recipe)] == pytest.approx(expected, abs=5.1e-4)
     assert cells_of(text, "neural") == ["–"] * 3
 
 
-def test_marks_say_what_the_intervals_say():
-    board = made()
+SEVEN = tuple(range(7))
+
+
+def test_marks_say_what_the_verdicts_say():
+    board = made(seeds=SEVEN)
+    tied = (board["task"] == "mnist") & board["recipe"].isin(["pixel", "thresholded"])
+    board.loc[tied, "rank"] = 1
+    board.loc[tied, "verdict"] = "not significant"
+    board.loc[(board["task"] == "digits") & (board["recipe"] == "statistics"), "verdict"] = "worse"
     text = shown(board)
     for recipe in ("pixel", "thresholded", "shuffled", "statistics"):
         of = board[board["recipe"] == recipe]
-        signs = ["+" if low > 0 else "-" if high < 0 else "" for low, high in of[["gain_low", "gain_high"]].values]
-        assert [re.sub(r"[\d.*=]", "", cell) for cell in cells_of(text, recipe)] == [*signs, ""]
-    worse = board.assign(gain_low=-0.3, gain_high=-0.1)
-    assert [cell[-1] for cell in cells_of(shown(worse), "pixel")[:3]] == ["-"] * 3
-    best = [max(scores(board, recipe)[place] for recipe in set(board["recipe"]) - {"neural"}) for place in range(3)]
-    starred = [float(text) for text in re.findall(r"\*(\.\d+)", text)]
-    assert starred[:3] == pytest.approx(best, abs=5.1e-4)
-    assert len(starred) == 4
+        signs = [{"better": "+", "worse": "-"}.get(verdict, "") for verdict in of["verdict"]]
+        stars = ["*" if rank == 1 else "" for rank in of["rank"]]
+        marks = [star + sign for star, sign in zip(stars, signs, strict=True)]
+        assert [re.sub(r"[\d.]", "", cell) for cell in cells_of(text, recipe)] == [*marks, ""]
+    assert text.count("*.") == (board["rank"] == 1).sum() == 4
+    assert "=" not in "".join(cells_of(text, "pixel"))
+    assert "too few" not in text
 
 
-def test_recipes_that_share_a_group_with_the_best_are_marked():
-    board = made()
-    before = {"thresholded": "*", "pixel": "=", "shuffled": "", "statistics": "="}
-    letters = {"thresholded": "a,c", "pixel": "c", "shuffled": "b,d", "statistics": "a"}
-    board["group"] = board["recipe"].map(letters).fillna("")
-    text = shown(board)
-    for recipe, mark in before.items():
-        found = [re.match(r"[*=]?", cell)[0] for cell in cells_of(text, recipe)]
-        assert found == [*[mark] * 3, "*" if mark == "*" else ""]  # the mean over combinations has no groups
-    assert "= not told apart from it" in text
-    assert all(cell[0] == "." for cell in cells_of(shown(board.assign(group="")), "pixel"))
+def test_below_six_seeds_nothing_is_marked_and_it_says_how_many_are_needed():
+    text = shown(made())
+    for recipe in ("pixel", "thresholded", "unregularized"):
+        assert all(re.fullmatch(r"\.\d{3}", cell) for cell in cells_of(text, recipe))
+    needed = "3 seeds: too few for a verdict; 6 needed: rbp run --seeds 6."
+    assert f"digits:digits, mnist:natural, cifar10:cifar10: {needed}" in " ".join(text.split())
 
 
 def test_controls_are_indented_below_their_claim_and_claims_ordered_by_their_lead():
     text = shown(made())
-    order = [line[:14].rstrip() for line in text.split("─\n")[1].split("score:")[0].split("\n") if line]
+    order = [line[:14].rstrip() for line in text.split("─\n")[1].split("\n\n")[0].split("\n") if line]
     names = [name for name in order if name.strip() not in ("decorrelated", "statistics")]
     assert names == ["thresholded", "  shuffled", "pixel", "unregularized", "neural"]
     assert "indented: control of the recipe above" in text
@@ -90,7 +92,7 @@ def test_a_mean_needs_all_combinations_and_a_gap_is_blank():
     board = made()
     board = board[(board["recipe"] != "pixel") | (board["task"] != "mnist")]
     text = shown(board)
-    assert [digits(cell) for cell in cells_of(text, "pixel")] == pytest.approx(scores(board, "pixel"), abs=5.1e-4)
+    assert [digits(cell) for cell in cells_of(text, "pixel")] == pytest.approx(mean_aucs(board, "pixel"), abs=5.1e-4)
     assert len(cells_of(text, "thresholded")) == 4
     assert "mean\n" not in shown(made(COMBINATIONS[:1]))
 
@@ -101,8 +103,7 @@ def test_doubts_and_failures_show():
     place = board.index[board["recipe"] == "pixel"]
     board.loc[place[0], "gradients"] = "masked in 1 of 3 models: why"
     board.loc[place[1], "status"] = "incomplete"
-    lost = ["score", "gain_low", "gain_high"]
-    board.loc[place[2], ["status", *lost]] = ["failed", *[float("nan")] * 3]
+    board.loc[place[2], ["status", "mean_auc"]] = ["failed", float("nan")]
     text = shown(board)
     assert [cell[-1] for cell in cells_of(text, "pixel")[:2]] == ["!", "!"]
     assert cells_of(text, "pixel")[2:] == ["failed"]
@@ -110,9 +111,9 @@ def test_doubts_and_failures_show():
 
 
 def test_headings_tell_blocks_apart():
-    blocks = [block("digits"), block("digits", size="tiny"), block("mnist", "natural", size="small")]
+    blocks = [block("digits"), block("digits", size="tiny"), block("mnist", "natural", size="reduced")]
     heading = shown(made(blocks)).split("─")[0].split()
-    assert [heading.count(word) for word in ("digits", "full", "tiny", "natural", "small")] == [2, 1, 1, 1, 1]
+    assert [heading.count(word) for word in ("digits", "full", "tiny", "natural", "reduced")] == [2, 1, 1, 1, 1]
     suites = shown(made([block(), block(suite="noise", suite_version=3)]))
     assert "suite blackbox 1, strict protocol" in suites
     assert "suite noise 3, strict protocol" in suites
@@ -122,7 +123,11 @@ def means(recipe, mean, better, **changed):
     """Return a line of means over combinations, its intervals 0.1 down and 0.2 up."""
     named = {name: block()[name] for name in ("suite", "suite_version", "protocol", "size", "precision")}
     numbers = {"mean": mean, "mean_low": mean - 0.1, "mean_high": mean + 0.2}
-    numbers |= {"improvement": better, "improvement_low": better - 0.1, "improvement_high": better + 0.2}
+    numbers |= {
+        "probability_of_improvement": better,
+        "probability_of_improvement_low": better - 0.1,
+        "probability_of_improvement_high": better + 0.2,
+    }
     return named | changed | {"recipe": recipe, "combinations": 3, "models": 9} | numbers
 
 
@@ -136,7 +141,7 @@ def test_means_over_combinations_stand_below_their_suite_apart_by_size_and_preci
         means("pixel", 0.16, 0.2, suite_version=2),
         means("pixel", 0.17, 0.2, suite="noise"),
     ]
-    text = shown(made(), across=pd.DataFrame(lines))
+    text = shown(made(), aggregates=pd.DataFrame(lines))
     full, tiny, half = text.split("mean: interquartile")[:3]
     found = [line.split() for line in full.splitlines() if line.split()[1:2] == ["3"]]
     assert found == [
@@ -148,7 +153,7 @@ def test_means_over_combinations_stand_below_their_suite_apart_by_size_and_preci
     assert ".300  .200–.500       .200  .100–.400" in half
     assert half.endswith("\nbfloat16 · ")
     assert not re.search(r"\.1[567]0 ", text)
-    assert text.count("P(better):") == 3
+    assert text.count("P(higher):") == 3
 
 
 def test_the_hint_names_a_combination_that_is_there():

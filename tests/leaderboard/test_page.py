@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_pix.leaderboard.page.charts import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.leaderboard.page.panel import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.results.frames import KEY
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
 
 VOID = {"meta", "link", "input", "br"}
@@ -42,8 +43,9 @@ class Checked(HTMLParser):
 
 def test_it_is_well_formed_and_names_everything():
     measured, board = tables(attacks=(*ATTACKS, DISTANCE_ONLY))
-    found = Checked(page(board, measured))
+    found = Checked(text := page(board, measured))
     words = " ".join(found.words)
+    assert "<b>1</b> table<" in text
     assert len(found.ids) == len(set(found.ids))
     assert all(name in words for name in (*board["recipe"], *ATTACKS, DISTANCE_ONLY, REASON))
     assert all(f"control of {of}" in words for of in CONTROLS.values())
@@ -64,32 +66,40 @@ def test_nothing_is_fetched_and_nothing_is_random():
 def test_names_are_not_markup():
     names = ("unregularized", "<b>&\"'", "</script>")
     measured = measurements(recipes=names, attacks=("<i>", "uniform"))
-    text = page(build_leaderboard(measured, rows(recipes=names, attacks=("<i>", "uniform"))), measured)
+    text = page(build_leaderboard(settings(measured, rows(recipes=names, attacks=("<i>", "uniform")))), measured)
     assert "<b>&\"'" not in text
     assert "<i>" not in text
     assert text.count("</script>") == 1
     assert "&lt;i&gt;" in text
 
 
-def test_the_best_of_a_column_is_marked_in_words_too():
+def test_below_six_seeds_no_score_is_marked_and_no_gain_is_drawn_as_told():
     measured, board = tables()
     text = page(board, measured)
-    for name in ("clean_accuracy", "score", "gain", "robustness_uniform"):
-        best = f"{board[name].max():+.3f}" if name == "gain" else f"{board[name].max():.3f}"
+    assert f"{board['mean_auc'].max():.3f}<span".replace("0.", ".", 1) not in text
+    assert set(re.findall(r'<circle class="(\w+)"', text)) == {"untold"}
+    assert "3 seeds: too few for a verdict; 6 needed: rbp run --seeds 6." in text
+
+
+def test_the_best_of_a_column_is_marked_in_words_too():
+    measured, board = tables(seeds=tuple(range(7)))
+    text = page(board, measured)
+    for name in ("clean_accuracy", "mean_auc", "auc_uniform"):
+        best = f"{board[name].max():.3f}"
         marked = f'best">{best.replace("0.", ".", 1)}<span class="unseen"> best of its column</span>'
         assert marked in text, name
 
 
-def test_a_drawn_gain_shows_whether_its_interval_excludes_0():
-    measured, board = tables()
+def test_a_drawn_gain_shows_its_verdict():
+    measured, board = tables(seeds=tuple(range(7)))
     harmful = board["recipe"] == "decorrelated"
-    board.loc[harmful, ["gain", "gain_low", "gain_high"]] = [-0.07, -0.08, -0.06]
+    board.loc[harmful, ["gain", "gain_low", "gain_high", "verdict"]] = [-0.07, -0.08, -0.06, "worse"]
+    board.loc[board["recipe"] == "pixel", "verdict"] = "not significant"  # whatever its interval is
     text = page(board, measured)
     gains = board[board["gain"].notna()]
     widest = gains[["gain_low", "gain_high"]].abs().max(axis=None)
     drawn = re.findall(r'<path class="(\w+)" d="M(\S+),0H(\S+)"/><circle class="(\w+)" cx="(\S+)"', text)
-    signs = np.sign(gains["gain_low"]) + np.sign(gains["gain_high"])
-    told = signs.map({2.0: "better", -2.0: "worse", 0.0: "untold"})
+    told = gains["verdict"].replace("not significant", "untold")
     assert [line[0] for line in drawn] == [line[3] for line in drawn] == told.to_list()
     assert {"better", "worse", "untold"} <= set(told)
     places = np.array([[float(line[place]) for place in (1, 2, 4)] for line in drawn])
@@ -105,7 +115,7 @@ def test_gains_have_intervals_and_say_what_their_controls_gain():
     def said(row):
         ends = (f"{row[name]:+.3f}".replace("0.", ".", 1).replace("-", "−") for name in ("gain_low", "gain_high"))
         gain = f"{row['gain']:+.3f}".replace("0.", ".", 1).replace("-", "−")
-        return "{}, 95% interval {} to {}, sign-flip p .".format(gain, *ends)
+        return "{}, 95% interval {} to {}: {}".format(gain, *ends, row["verdict"])
 
     assert said(claim) in words
     assert f"shuffled ({said(control)}" in words
@@ -114,7 +124,7 @@ def test_gains_have_intervals_and_say_what_their_controls_gain():
 def test_flags_hashes_and_masks_are_told():
     measured = measurements(seeds=(0,), model_id="feedfacefeedface", gradients="masked: no gradient (9 of 64)")
     measured.loc[measured["attack"] == "boundary", "flags"] = "not converged"
-    text = page(build_leaderboard(measured, rows(seeds=(0,))), measured)
+    text = page(build_leaderboard(settings(measured, rows(seeds=(0,)))), measured)
     assert '<abbr title="not converged">†</abbr>' in text
     assert "boundary: not converged" in text
     assert text.count('<span class="mark warning">masked gradients</span>') == 6
@@ -141,7 +151,7 @@ def test_a_large_board_stays_small():
     attacks = tuple(f"attack-{number}" for number in range(12))
     measured = measurements(recipes=recipes, attacks=attacks, seeds=(0, 1))
     measured["model_id"] = [f"{number:016x}" for number in np.arange(len(measured)) // 120]
-    board = build_leaderboard(measured, rows(recipes=recipes, attacks=attacks, seeds=(0, 1)))
+    board = build_leaderboard(settings(measured, rows(recipes=recipes, attacks=attacks, seeds=(0, 1))))
     assert len(page(board, measured).encode()) < 400_000
 
 
@@ -175,23 +185,23 @@ def test_combinations_have_an_overview_that_leads_to_them():
     parts = [measurements(block(task=task)) for task in ("digits", "mnist")]
     asked = pd.concat([rows(block(task=task)) for task in ("digits", "mnist")], ignore_index=True)
     measured = pd.concat(parts, ignore_index=True)
-    found = Checked(page(build_leaderboard(measured, asked), measured))
+    found = Checked(page(build_leaderboard(settings(measured, asked)), measured))
     links = [value.removeprefix("#") for tag, name, value in found.attributes if tag == "a" and name == "href"]
     assert len(links) == 2
     assert set(links) <= set(found.ids)
     assert not re.search(r"At a glance", page(*tables()[::-1]))
 
 
-def test_rows_tell_possible_ranks_ties_excess_worst_case_and_where_accuracy_halves():
+def test_rows_tell_possible_ranks_ties_effective_robustness_worst_case_and_where_accuracy_halves():
     measured, board = tables(seeds=tuple(range(7)))
     board.loc[board["recipe"] == "pixel", "worst_case"] = 0.2345
-    robustness, _ = beside(measured, board)
-    fooled = (robustness["recipe"] == "pixel") & (robustness["attack"] == "uniform")
-    robustness.loc[fooled, ["halved_seeds", "halving", "halving_low", "halving_high"]] = [7, 0.3456, 0.3, 0.4]
-    some = (robustness["recipe"] == "pixel") & (robustness["attack"] == "gaussian")
-    robustness.loc[some, "halved_seeds"] = 2
-    robustness.loc[~fooled & ~some, "halved_seeds"] = 0
-    text = page(board, measured, robustness=robustness)
+    aucs, _ = beside(measured, board)
+    fooled = (aucs["recipe"] == "pixel") & (aucs["attack"] == "uniform")
+    aucs.loc[fooled, ["eps50_seeds", "eps50", "eps50_low", "eps50_high"]] = [7, 0.3456, 0.3, 0.4]
+    some = (aucs["recipe"] == "pixel") & (aucs["attack"] == "gaussian")
+    aucs.loc[some, "eps50_seeds"] = 2
+    aucs.loc[~fooled & ~some, "eps50_seeds"] = 0
+    text = page(board, measured, aucs=aucs)
     words = " ".join(Checked(text).words)
     ranked = board[board["rank"].notna()]
     for row in ranked.to_dict("records"):
@@ -204,16 +214,16 @@ def test_rows_tell_possible_ranks_ties_excess_worst_case_and_where_accuracy_halv
             for other in ranked.to_dict("records")
             if other["recipe"] != row["recipe"] and letters & set(other["group"].split(","))
         ]
-        assert not ties or f"Not told apart from: {', '.join(ties)};" in words.replace("  ", " ")
-    assert words.count("Not told apart from:") == sum(
+        assert not ties or f"No significant difference from: {', '.join(ties)};" in words.replace("  ", " ")
+    assert words.count("No significant difference from:") == sum(
         ranked["group"].map(lambda of: sum(bool({*of.split(",")} & {*one.split(",")}) for one in ranked["group"]) > 1)
     )
-    excess = board.set_index("recipe").loc["pixel", "excess"]
-    assert f"{excess:+.3f}".replace("0.", ".", 1).replace("-", "−") in words
+    effective = board.set_index("recipe").loc["pixel", "effective_robustness"]
+    assert f"{effective:+.3f}".replace("0.", ".", 1).replace("-", "−") in words
     assert "Robustness to all attacks at once, image by image:  .234" in words
     assert words.count(".346 ±.050") == 1
     assert words.count("2 of 7 seeds") == 1
-    assert words.count("not reached") == len(robustness) - 2
+    assert words.count("not reached") == len(aucs) - 2
 
 
 def test_intervals_of_cells_and_lines_of_attacks_are_those_of_the_tables():
@@ -225,11 +235,11 @@ def test_intervals_of_cells_and_lines_of_attacks_are_those_of_the_tables():
     measured.loc[~here, "mean_queries"] = np.nan
     text = page(board, measured)
     (pixel,) = board[board["recipe"] == "pixel"].to_dict("records")
-    for name in ("clean", "score", "gain"):
+    for name in ("clean_accuracy", "mean_auc", "gain"):
         half = f"{pixel[f'{name}_high'] / 2 - pixel[f'{name}_low'] / 2:.3f}".replace("0.", ".", 1)
         assert f'<span class="half">±{half}</span>' in text, name
     for attack, images in (("gaussian", "1,000"), ("boundary", "200")):
-        retained = f"{pixel[f'retained_{attack}']:.3f}".replace("0.", ".", 1)
+        retained = f"{pixel[f'relative_auc_{attack}']:.3f}".replace("0.", ".", 1)
         kind = {"gaussian": "sigma", "boundary": "l2"}[attack]
         cells = [f"{kind} 0.5", images, "10", "601", retained]  # at the last strength, of two seeds
         assert "".join(f"<td>{cell}</td>" for cell in cells) in text

@@ -6,6 +6,7 @@ import pytest
 from robustbench_pix.leaderboard.page.page import page
 from robustbench_pix.results.frames import KEY
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
 from tests.leaderboard.browser import CHROMIUM, Browser
 from tests.leaderboard.test_page_pictures import drawn_pictures
 from tests.tables import block, measurements, rows
@@ -19,7 +20,7 @@ def boards():
     here = [block(), block("mnist", "mnist"), block("mnist", "natural", suite="noise")]
     measured = pd.concat([measurements(of, key=key) for key, of in enumerate(here)], ignore_index=True)
     measured["access"] = measured["attack"].map(ACCESS).fillna("none")
-    return build_leaderboard(measured, pd.concat([rows(of) for of in here], ignore_index=True)), measured
+    return build_leaderboard(settings(measured, pd.concat([rows(of) for of in here], ignore_index=True))), measured
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +82,23 @@ def drawn(browser):
 
 
 def test_sorting_descends_then_ascends_then_is_as_published(opened):
-    published = [column(opened, "score", section) for section in range(3)]
-    click(opened, '[data-key="clean"] button')
+    published = [column(opened, "mean_auc", section) for section in range(3)]
+    click(opened, '[data-key="clean_accuracy"] button')
     for section in range(3):
-        values = column(opened, "clean", section)
+        values = column(opened, "clean_accuracy", section)
         assert values[-1] == ""  # neural was not run
         assert [float(value) for value in values[:-1]] == sorted(map(float, values[:-1]), reverse=True)
-    assert opened.run("""document.querySelector('[data-key="clean"]').getAttribute('aria-sort')""") == "descending"
+    assert (
+        opened.run("""document.querySelector('[data-key="clean_accuracy"]').getAttribute('aria-sort')""")
+        == "descending"
+    )
     assert opened.run("document.getElementById('status').textContent") == "sorted by clean, largest first"
-    click(opened, '[data-key="clean"] button')
-    values = column(opened, "clean")
+    click(opened, '[data-key="clean_accuracy"] button')
+    values = column(opened, "clean_accuracy")
     assert values[-1] == ""
     assert [float(value) for value in values[:-1]] == sorted(map(float, values[:-1]))
-    click(opened, '[data-key="clean"] button')
-    assert [column(opened, "score", section) for section in range(3)] == published
+    click(opened, '[data-key="clean_accuracy"] button')
+    assert [column(opened, "mean_auc", section) for section in range(3)] == published
     assert opened.run("document.querySelectorAll('[aria-sort]').length") == 0
 
 
@@ -119,7 +123,7 @@ def test_filters_of_task_images_and_suite(opened):
     choose(opened, "suite", "noise")
     assert [name.split("-")[:5] for name in opened.run(seen)] == [["noise", "1", "strict", "mnist", "natural"]]
     assert opened.run("document.querySelectorAll('[data-block]:not([hidden])').length") == 1
-    choose(opened, "images", "mnist")
+    choose(opened, "regularization_data", "mnist")
     assert opened.run(seen) == []
     assert opened.run("document.getElementById('nothing').hidden") is False
     click(opened, 'form [type="reset"]')
@@ -218,7 +222,7 @@ def test_the_tabulator_goes_through_and_focus_is_seen(opened):
         visited.append(opened.run("document.activeElement.name || document.activeElement.textContent.trim()"))
         outline = opened.run("getComputedStyle(document.activeElement).outlineStyle")
         assert outline in ("solid", "auto"), visited
-    assert visited[:4] == ["task", "images", "suite", "access"]
+    assert visited[:4] == ["task", "regularization_data", "suite", "access"]
     assert "Show everything" in visited
 
 
@@ -226,13 +230,13 @@ def test_the_choice_is_in_the_address(browser, file):
     browser.open(file)
     choose(browser, "task", "mnist")
     click(browser, '[name="recipe"][value="pixel"]')
-    click(browser, '[data-key="robustness_gaussian"] button')
+    click(browser, '[data-key="auc_gaussian"] button')
     fragment = browser.run("location.hash")
-    assert fragment == "#task=mnist&without=pixel&sort=-robustness_gaussian"
-    expected = column(browser, "score", 1)
+    assert fragment == "#task=mnist&without=pixel&sort=-auc_gaussian"
+    expected = column(browser, "mean_auc", 1)
     browser.open(file, fragment=fragment)
     assert browser.run("document.querySelector('[name=task]').value") == "mnist"
-    assert column(browser, "score", 1) == expected
+    assert column(browser, "mean_auc", 1) == expected
     assert len(expected) == 6
     browser.open(file, fragment="#task=nonsense&sort=-nonsense&without=nobody")
     assert browser.run("[...document.querySelectorAll('.block')].filter(one => !one.hidden).length") == 3

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from robustbench_pix.leaderboard.page.gallery import ATTACKS as SHOWN
 from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.leaderboard.page.pictures import ATTACKS as SHOWN
 from robustbench_pix.results.columns import PICTURES
 from robustbench_pix.results.frames import typed
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
 from tests.leaderboard.test_png import decoded
 from tests.tables import ATTACKS, block, measurements, rows, tables
 
@@ -100,7 +101,7 @@ def test_what_fooled_the_most_is_open():
 def test_only_blocks_with_pictures_have_any():
     here = [block(), block("mnist", "mnist")]
     measured = pd.concat([measurements(of, key=key) for key, of in enumerate(here)], ignore_index=True)
-    board = build_leaderboard(measured, pd.concat([rows(of) for of in here], ignore_index=True))
+    board = build_leaderboard(settings(measured, pd.concat([rows(of) for of in here], ignore_index=True)))
     assert "image/png" not in page(board, measured)
     text = page(board, measured, None, drawn_pictures(here[1]))
     assert text.count('<div class="pictures">') == 1
@@ -112,7 +113,7 @@ def test_a_large_board_leaves_pictures_out_and_says_which():
     recipes = ("unregularized", *(f"recipe-{number:02d}" for number in range(19)))
     attacks = tuple(f"attack-{number:02d}" for number in range(12))
     measured = measurements(recipes=recipes, attacks=attacks, seeds=(0, 1))
-    board = build_leaderboard(measured, rows(recipes=recipes, attacks=attacks, seeds=(0, 1)))
+    board = build_leaderboard(settings(measured, rows(recipes=recipes, attacks=attacks, seeds=(0, 1))))
     pictures = drawn_pictures(recipes=recipes, attacks=attacks, images=range(5)).assign(
         height=8, width=8, original="00" * 64, picture="ff" * 64
     )
@@ -126,13 +127,13 @@ def test_a_large_board_leaves_pictures_out_and_says_which():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "words"), [((0, 2_000_000), "models of seed 0, given models"), ((3, 3), "of seed 3")]
+    ("seeds", "words"), [((0, 2_000_000), "models of seed 0, external models"), ((3, 3), "of seed 3")]
 )
 def test_whose_pictures_they_are_is_said(seeds, words):
     measured, board = tables()
     parts = [
         drawn_pictures(recipes=(name,), seed=seed) for name, seed in zip(("pixel", "thresholded"), seeds, strict=True)
     ]
-    assert f"Asked: {'' if '0' in words else 'models '}{words}." in section(
+    assert f"Queried: {'' if '0' in words else 'models '}{words}." in section(
         page(board, measured, None, pd.concat(parts))
     )

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.terminal.plot import AXIS, HEIGHT, plot
+from robustbench_pix.leaderboard.terminal.plots import AXIS, HEIGHT, plot
 
 ROWS = 4 * HEIGHT
 
@@ -20,7 +20,7 @@ def lit(lines, width):
 
 
 def without_letters(curve, width, monkeypatch):
-    monkeypatch.setattr("robustbench_pix.leaderboard.terminal.plot.LETTERS_ON_A_CURVE", 0)
+    monkeypatch.setattr("robustbench_pix.leaderboard.terminal.plots.LETTERS_ON_A_CURVE", 0)
     return lit(plot([np.asarray(curve)], "title", "end", width), width)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustbench_pix.leaderboard.page.png import data_uri
+from robustbench_pix.leaderboard.page.gallery import data_uri
 
 
 def decoded(address):

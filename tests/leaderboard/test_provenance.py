@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 from html import unescape
 from pathlib import Path
@@ -10,15 +11,16 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.cli import running
-from robustbench_pix.leaderboard.published.publishing import read_pictures, read_published
-from robustbench_pix.leaderboard.published.verification import verify
+from robustbench_pix.cli import run as running
+from robustbench_pix.results.board import published_board
+from robustbench_pix.results.checks.provenance_checks import false_commands
 from robustbench_pix.results.columns import WORST_CASE
-from robustbench_pix.results.commands import command_of
-from robustbench_pix.results.provenance import empty, merged
-from robustbench_pix.runs import origin
-from robustbench_pix.runs.planning import make_plan
-from robustbench_pix.runs.plans import saved_rows
+from robustbench_pix.results.provenance import command_of, empty, merged
+from robustbench_pix.results.published.reading import read_beside, read_published
+from robustbench_pix.results.published.verification import verify
+from robustbench_pix.runs import manifest as origin
+from robustbench_pix.runs.plan_store import saved_rows
+from robustbench_pix.runs.planner import make_plan
 from robustbench_pix.runs.store import Store
 from tests.leaderboard.conftest import rbp
 from tests.tables import block
@@ -63,7 +65,7 @@ def test_hashes_are_those_of_sha256_on_sorted_json(provenance):
     assert provenance["recipes"][rows(provenance)["unregularized"]["recipe_hash"]] is None
     task = provenance["tasks"][row["task_hash"]]["task"]
     assert (task["training"]["epochs"], task["dataset"]) == (6, row["data"]["task"])
-    assert row["data"]["images"] == provenance["recipes"][row["recipe_hash"]]["images"]
+    assert row["data"]["regularization_data"] == provenance["recipes"][row["recipe_hash"]]["images"]
     suite = provenance["suites"][row["suite_hash"]]
     named = [provenance["attacks"][name]["attack"] for name in suite["attacks"]]
     assert named == ["gaussian-noise", "fast-gradient-sign", "foolbox:BoundaryAttack"]
@@ -108,11 +110,11 @@ def test_the_command_of_a_row_makes_its_runs_again_and_those_that_its_gain_needs
     command = rows(provenance)[recipe]["command"]
     assert command == expected
     asked = []
-    monkeypatch.setattr(running, "run_and_show", lambda request, *_: asked.append(request) or True)
+    monkeypatch.setattr(running, "run_and_show", lambda config, *_: asked.append(config) or True)
     monkeypatch.chdir(made)
     assert rbp(*command.split()[1:], "--workspace", made).exit_code == 0
-    planned = {row.facts["recipe"]: {cell.run for cell in row.cells} for row in make_plan(asked[0], "cpu").rows}
-    kept = {row["facts"]["recipe"]: {cell["run"] for cell in row["cells"]} for row in saved_rows(Store(made / "runs"))}
+    planned = {row.recipe: {run.run for run in row.runs} for row in make_plan(asked[0], "cpu").rows}
+    kept = {row.recipe: {run.run for run in row.runs} for row in saved_rows(Store(made / "runs"))}
     needed = {recipe} if recipe == "net" else {"unregularized", recipe}
     assert planned == {name: kept[name] for name in needed}
 
@@ -124,6 +126,8 @@ def test_the_page_states_the_commands_of_the_provenance(made, provenance):
     for name, row in rows(provenance).items():
         unfolded = text[text.index(f"How {name} was measured") :]
         assert f'<code class="command">{row["command"]}</code>' in unfolded[: unfolded.index("</details>")]
+    assert "boundary ended at" in text
+    assert "times the smallest known distance on average" in text
     unmeasured = text[text.index("How neural was measured") :]
     assert "makes it again" not in unmeasured[: unmeasured.index("</details>")]
 
@@ -131,25 +135,40 @@ def test_the_page_states_the_commands_of_the_provenance(made, provenance):
 def test_commands_state_what_is_not_done_anyway(tmp_path):
     catalogue, facts = Workspace(tmp_path), {**block("mnist", "natural"), "recipe": "pixel"}
 
-    def command(checked=True, given=None, seeds=(4,), **changed):
-        return command_of({**facts, **changed}, list(seeds), checked=checked, given=given, catalogue=catalogue)
+    def command(checked=True, given=None, seeds=(4,), others=(), **changed):
+        told = {"checked": checked, "given": given, "catalogue": catalogue, "others": others}
+        return command_of({**facts, **changed}, list(seeds), **told)
 
     both = "--recipe unregularized --recipe pixel"
     assert command() == f"rbp run --suite blackbox --on mnist:natural {both} --seeds 4,"
+    assert " --recipe pixel --recipe blur --seeds 4," in command(others=("pixel", "blur"))
     assert command(checked=False).endswith(" --no-check-gradients")
     assert command(suite="noise").endswith("--seeds 4, --check-gradients")
     assert command(checked=False, suite="noise").endswith("--seeds 4,")
-    changed = command(size="small", colour="rgb", precision="tf32", seeds=(0, 1))
-    assert changed.endswith(" --seeds 0,1 --size small --colour rgb --precision tf32")
-    assert " --on other --recipe " in command(task="other", images="other")
-    assert command(task="other", images="other").endswith(" --colour gray"), "it is not known what that task does"
+    changed = command(size="reduced", colour="rgb", precision="tf32", seeds=(0, 1))
+    assert changed.endswith(" --seeds 0,1 --size reduced --colour rgb --precision tf32")
+    assert " --on other --recipe " in command(task="other", regularization_data="other")
+    assert command(task="other", regularization_data="other").endswith(" --colour gray"), (
+        "it is not known what that task does"
+    )
     net = {"reference": "theirs/net.py:net", "weights": "small.safetensors"}
-    given = command(given=net, images="mnist", recipe="theirs")
+    given = command(given=net, regularization_data="mnist", recipe="theirs")
     start = "rbp evaluate --model net.py:net --weights small.safetensors --task mnist --suite blackbox"
     assert given == f"{start} --name theirs"
-    assert " --images natural " in command(given=net)
+    assert " --regularization-data natural " in command(given=net)
     assert "--weights" not in command(given=net | {"weights": None})
     assert " --weights FILE " in command(given={"reference": "net.py:net"})
+
+
+@pytest.mark.parametrize("recipe", ["my recipe", "it's", "$(id)", "a;b"])
+def test_a_name_that_a_shell_would_not_leave_whole_is_quoted_and_is_that_of_its_row(provenance, tmp_path, recipe):
+    row = rows(provenance)["thresholded"] | {"recipe": recipe}
+    options = {"checked": False, "given": None, "catalogue": Workspace(tmp_path)}
+    row["command"] = command_of(row, row["seeds"], **options)
+    assert recipe in shlex.split(row["command"])
+    assert false_commands({**provenance, "rows": [row]}) == []
+    row["command"] += " ; id"
+    assert len(false_commands({**provenance, "rows": [row]})) == 1
 
 
 def test_rows_of_others_stay_with_what_they_name_and_nothing_else_does(provenance):
@@ -170,10 +189,10 @@ def test_rows_of_others_stay_with_what_they_name_and_nothing_else_does(provenanc
 def test_published_beside_others_nothing_is_lost_and_all_is_in_order(made, tmp_path):
     """Two laboratories measure one recipe each; the second publishes into what the first has published."""
     from robustbench_pix import run
-    from tests.leaderboard.conftest import LEARNT, tiny_workspace
+    from tests.workspaces import LEARNT, tiny_workspace
 
     other = tiny_workspace(tmp_path)
-    (other / "models/tasks/tiny.toml").write_text(LEARNT.replace("width = 2", "width = 8"))
+    (other / "models/tasks/tiny.toml").write_text(LEARNT)
     (other / "runs").mkdir()
     for name in ("train", "attack"):
         for folder in (made / "runs").glob(f"{name}-*"):
@@ -186,10 +205,11 @@ def test_published_beside_others_nothing_is_lost_and_all_is_in_order(made, tmp_p
         plan.unlink()
     run(recipes="thresholded", seeds=2, **ours)
     assert rbp("publish", "--workspace", other).exit_code == 0
-    measured, board = read_published(other / "leaderboard")
+    published = published_board(other / "leaderboard")
+    measured, board = published.measurements, published.leaderboard
     assert set(board["recipe"]) == set(measured["recipe"]) == {"unregularized", "thresholded"}
     assert board["gain"].notna().sum() == 1
-    assert set(read_pictures(other / "leaderboard")["recipe"]) == {"unregularized", "thresholded"}
+    assert set(read_beside(other / "leaderboard", "pictures.csv")["recipe"]) == {"unregularized", "thresholded"}
     assert verify(other / "leaderboard") == []
     both = pd.read_parquet(other / "leaderboard/examples.parquet")
     assert len(both) == 2 * len(examples)
@@ -235,7 +255,7 @@ def test_the_schema_accepts_the_tables_and_refuses_spoilt_ones(made):
     for name, value in {"n": None, "correct": -1, "accuracy": 1.5, "model_id": "x", "seed": "0", "more": 1}.items():
         spoilt = {**tables, "measurements.csv": [tables["measurements.csv"][0] | {name: value}]}
         assert not validator.is_valid(spoilt), name
-    spoilt = [{name: value for name, value in row.items() if name != "score"} for row in tables["leaderboard.csv"]]
+    spoilt = [{name: value for name, value in row.items() if name != "mean_auc"} for row in tables["leaderboard.csv"]]
     assert not validator.is_valid({**tables, "leaderboard.csv": spoilt})
 
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from rich.console import Console
 
-from robustbench_pix.attacks.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
 from robustbench_pix.leaderboard.terminal.query_table import render_queries
 from tests.leaderboard.paper_board import queries
 
@@ -27,7 +27,7 @@ def test_cells_are_those_at_the_middle_strength():
     rows = table[table["strength"] == 1.0].sort_values("attack", kind="stable").to_dict("records")
     for row, (first, second) in zip(rows, shown(table), strict=True):
         successes = [f"{row[f'success_at_{count}']:.3f}".lstrip("0") for count in (100, 1_000)]
-        budget = f"{row['limit']:,}"
+        budget = f"{row['query_budget']:,}"
         median = f">{budget}" if np.isnan(row["median_queries"]) else "700"
         assert first[:-1] == [row["recipe"], *successes, "–", median, "600", str(row["n"])]
         distances = [row[f"distance_at_{count}"] for count in (100, 1_000)]

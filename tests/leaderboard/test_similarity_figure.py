@@ -12,9 +12,8 @@ import pytest
 from scipy.stats import linregress, pearsonr, t
 
 from robustbench_pix.leaderboard.paper.figure_style import lines, settings
-from robustbench_pix.leaderboard.paper.similarity_figure import similarity_figure
-from robustbench_pix.leaderboard.paper.similarity_files import write_similarities
-from robustbench_pix.results.similarities import COMBINATION, Similarities, by_clusters
+from robustbench_pix.leaderboard.paper.similarity_figure import similarity_figure, write_similarities
+from robustbench_pix.results.representations import COMBINATION, Similarities, by_clusters
 from tests.leaderboard.test_figures import overlaps
 from tests.tables import CONTROLS, block, measurements
 
@@ -37,7 +36,7 @@ def found(recipes=RECIPES, seeds=(0, 1, 2), targets=(), **changed):
         for place, recipe in enumerate(recipes)
     }
     of = {name: cosines(pixels + random.normal(size=pixels.shape)) for name in targets}
-    values = block("mnist", "natural", network="resnet18", size="small", **changed)
+    values = block("mnist", "natural", network="resnet18", size="reduced", **changed)
     return Similarities(pd.Series(values)[COMBINATION], cosines(pixels), networks, of, [])
 
 
@@ -162,7 +161,7 @@ def written(tmp_path_factory):
 
 
 def test_files_repeat_byte_for_byte_in_another_process(written, tmp_path):
-    names = [f"figure-1-similarity-mnist-natural-small-{colour}-resnet18-float32" for colour in ("gray", "rgb")]
+    names = [f"figure-1-similarity-mnist-natural-reduced-{colour}-resnet18-float32" for colour in ("gray", "rgb")]
     pictures = [f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png")]
     assert sorted(path.name for path in written) == sorted([*pictures, "figures.tex", "similarity.csv"])
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1000000000", "PYTHONHASHSEED": "7"}
@@ -176,9 +175,9 @@ def test_files_repeat_byte_for_byte_in_another_process(written, tmp_path):
 def test_the_caption_says_how_it_was_measured_and_what_was_published(written):
     text = (written[0].parent / "figures.tex").read_text()
     gray, colour = text.split(r"\begin{figure*}")[1:]
-    assert r"\includegraphics{figure-1-similarity-mnist-natural-small-gray-resnet18-float32.pdf}" in gray
+    assert r"\includegraphics{figure-1-similarity-mnist-natural-reduced-gray-resnet18-float32.pdf}" in gray
     for told in (
-        "MNIST, natural images (ResNet18, gray, size small)",
+        "MNIST, natural images (ResNet18, gray, size reduced)",
         "435 pairs of 30",
         "$r = .83$",
         "Li et al. 2019",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.sparkline import BLOCKS, sparkline
+from robustbench_pix.leaderboard.terminal.plots import BLOCKS, sparkline
 
 
 @pytest.mark.parametrize(

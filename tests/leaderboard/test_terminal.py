@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from robustbench_pix.leaderboard.facts import measuring_facts
+from robustbench_pix.leaderboard.captions import measuring_facts
+from robustbench_pix.leaderboard.display import share
 from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -27,7 +29,7 @@ def two_combinations():
     attacks = (*ATTACKS, WORST_CASE)
     measured = [measurements(first, attacks=attacks), measurements(second, key=5, n=10_000, attacks=attacks)]
     measured = pd.concat(measured, ignore_index=True)
-    return build_leaderboard(measured, pd.concat([rows(first), rows(second)], ignore_index=True)), measured
+    return build_leaderboard(settings(measured, pd.concat([rows(first), rows(second)], ignore_index=True))), measured
 
 
 def with_gaps():
@@ -42,7 +44,7 @@ def with_gaps():
     measured = measured[~lost]
     asked = rows(recipes=recipes, attacks=attacks)
     asked.loc[asked["recipe"] == "broken", "note"] = "training diverged"
-    return build_leaderboard(measured, asked), measured
+    return build_leaderboard(settings(measured, asked)), measured
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
@@ -72,9 +74,10 @@ def test_numbers_stars_and_intervals():
     text = shown(board, measured, 100)
     best, unregularized = (board.set_index("recipe").loc[name] for name in ("thresholded", "unregularized"))
     line = next(line for line in text.splitlines() if "thresholded" in line and "control" not in line)
-    assert line.split()[3:5] == [f"*.{round(1000 * best['score'])}", f"*+.{round(1000 * best['gain'])}"]
-    assert f"±.{round(500 * (best['score_high'] - best['score_low'])):03d}" in text
-    assert f".{round(1000 * unregularized['score'])}" in text
+    # Three seeds allow no verdict: nothing of the score is starred.
+    assert line.split()[2:4] == [f".{round(1000 * best['mean_auc'])}", f"+.{round(1000 * best['gain'])}"]
+    assert f"±.{round(500 * (best['mean_auc_high'] - best['mean_auc_low'])):03d}" in text
+    assert f".{round(1000 * unregularized['mean_auc'])}" in text
 
 
 def test_colour_only_repeats_what_text_says():
@@ -99,14 +102,16 @@ def test_gaps_have_reasons():
 
 def test_one_seed_without_measurements_and_empty():
     measured, board = tables(seeds=(4,))
-    assert "95% intervals: Wilson for the clean accuracy, none for the rest: one seed" in shown(board, measured, 100)
+    assert "95% intervals: Wilson over test images for the clean accuracy, none for the rest: one seed" in " ".join(
+        shown(board, measured, 100).split()
+    )
     assert "seed 4" in shown(board, measured.iloc[:0], 100)
     assert shown(board.iloc[:0], measured, 80) == "The leaderboard is empty.\n"
 
 
 def test_names_are_not_markup():
     measured = measurements(recipes=("unregularized", "[red]", "[/]"), attacks=("[bold]",))
-    board = build_leaderboard(measured, rows(recipes=("unregularized", "[red]", "[/]"), attacks=("[bold]",)))
+    board = build_leaderboard(settings(measured, rows(recipes=("unregularized", "[red]", "[/]"), attacks=("[bold]",))))
     text = shown(board, measured, 100)
     assert all(name in text for name in ("[red]", "[/]", "[bold]"))
 
@@ -115,7 +120,7 @@ def test_controls_stand_below_the_recipe_that_they_control():
     measured, board = tables()
     text = shown(board, measured, 100)
     order = ["thresholded", " decorrelated", " shuffled", " statistics", "pixel", "unregularized", "neural"]
-    first, second = named(text, "  # "), named(text, "")
+    first, second = named(text, "# "), named(text, "")
     assert [name for name in first if name.strip() not in ("control", "not run", "")] == order
     assert [name for name in second if name] == order[:-1]
 
@@ -128,7 +133,9 @@ def named(text, before):
 
 
 def test_ranks_are_intervals_with_the_letters_of_their_groups():
-    measured, board = tables(seeds=(0, 1, 2))
+    measured, board = tables(seeds=tuple(range(7)))
+    some = board["recipe"].isin(["pixel", "thresholded"])
+    board.loc[some, ["rank", "rank_low", "rank_high", "group"]] = [1, 1, 2, "a,b"]
     text = shown(board, measured, 100)
     for row in board[board["rank"].notna()].to_dict("records"):
         ends = row["rank_low"], row["rank_high"]
@@ -136,16 +143,28 @@ def test_ranks_are_intervals_with_the_letters_of_their_groups():
         above, below = (line.split() for line in text.splitlines()[place : place + 2])
         assert above[0] == (f"{ends[0]}-{ends[1]}" if ends[0] < ends[1] else str(ends[0]))
         assert below[0] == row["group"]
-    assert set(board["group"]) > {"a", "b"}
     assert any(board["rank_low"] < board["rank_high"])
     assert any(board["rank_low"] == board["rank_high"])
+
+
+def test_a_gain_has_the_colour_of_its_verdict_and_below_six_seeds_none():
+    for seeds, said in ((range(3), "3 seeds: too few for a verdict"), (range(7), "Better than unregularized: thresh")):
+        measured, board = tables(seeds=tuple(seeds))
+        board.loc[board["recipe"] == "statistics", "verdict"] = "worse" if len(seeds) == 7 else "too few seeds"
+        console = Console(file=io.StringIO(), width=160, force_terminal=True, color_system="standard")
+        console.print(render(board, measured, *beside(measured, board), console_width=160))
+        text = console.file.getvalue()
+        assert said in text
+        for row in board[board["gain"].notna()].to_dict("records"):
+            gain = re.search(rf"\x1b\[(\d+)m\{share(row['gain'], signed=True)}\x1b", text)
+            assert (gain[1] if gain else "") == {"better": "32", "worse": "31"}.get(row["verdict"], "")
 
 
 def test_attacks_under_which_no_accuracy_halves_are_named():
     measured = measurements(attacks=(*ATTACKS, WORST_CASE))
     of_two = measured["attack"].isin(["uniform", WORST_CASE])
     measured.loc[of_two, "accuracy"] = 0.9
-    board = build_leaderboard(measured, rows())
+    board = build_leaderboard(settings(measured, rows()))
     said = re.findall(r"accuracy nowhere halves under ([^·\n]*)", shown(board, measured, 100))
     assert [text.strip() for text in said] == ["uniform (sigma 0.5)"]
     assert "nowhere halves" not in shown(*tables()[::-1], 100)

@@ -1,18 +1,31 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from robustbench_pix.data.base import load_dataset
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.published.publishing import publish, published_board, read_costs, read_queries
-from robustbench_pix.leaderboard.published.verification import verify
-from robustbench_pix.results.merging import asked_rows
-from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from tests.leaderboard.conftest import Table, rbp
+from robustbench_pix.leaderboard.publishing import publish
+from robustbench_pix.results.board import published_board
+from robustbench_pix.results.columns import SAMPLING
+from robustbench_pix.results.frames import typed
+from tests.leaderboard.conftest import Table, rbp, verify
+from tests.workspaces import tiny_workspace
 
 LAST = {"recipe": "thresholded", "seed": 1, "attack": "gaussian", "strength": "0.4"}
 MIDDLE = {**LAST, "strength": "0.2"}
-BOUNDARY = {"recipe": "thresholded", "seed": 1, "attack": "boundary", "strength": "2"}
+BOUNDARY = {"recipe": "unregularized", "seed": 0, "attack": "boundary", "strength": "2"}
+
+CONSTANT = """
+import torch
+from torch import nn
+
+
+class Constant(nn.Module):
+    def forward(self, images):
+        return nn.functional.one_hot(torch.full((len(images),), {answer}), 10).float() + 0 * images.sum()
+"""
 
 
 @pytest.fixture
@@ -40,7 +53,12 @@ def test_what_was_run_and_published_is_in_order(made):
     assert told(made / "leaderboard") == []
     said = rbp("verify", made / "leaderboard")
     assert said.exit_code == 0
-    assert said.output.endswith("leaderboard: the files agree with each other.\n")
+    agreed, *unconfirmed = said.output.splitlines()
+    assert agreed.endswith("leaderboard: the files agree with each other.")
+    assert all(line.startswith("Nothing here confirms ") for line in unconfirmed)
+    assert any("costs.csv (all of source models" in line for line in unconfirmed)
+    assert any("provenance.json (what made a row (versions, commit" in line for line in unconfirmed)
+    assert not any("median distances" in line for line in unconfirmed)  # examples.parquet gives them
 
 
 def test_a_folder_that_holds_nothing_is_refused(tmp_path):
@@ -57,7 +75,10 @@ def test_findings_name_file_row_and_column_and_the_exit_code_is_1(copy, measured
     assert all(line.endswith(".") for line in said.output.splitlines())
 
 
-@pytest.mark.parametrize("cell", [LAST, MIDDLE, BOUNDARY])
+@pytest.mark.parametrize(
+    "cell",
+    [LAST, MIDDLE, BOUNDARY],
+)
 def test_a_better_accuracy_contradicts_the_share_lost_and_the_area(copy, measured, cell):
     place = measured.where(**cell)[0]
     correct, n = measured.number(place, "correct") + (1 if cell is BOUNDARY else 2), measured.number(place, "n")
@@ -85,19 +106,20 @@ def test_measurements_forged_with_all_that_follows_contradict_the_leaderboard(co
     consistent_forgery(measured)
     (copy / "examples.parquet").unlink()
     findings = verify(copy)
-    assert {finding.file for finding in findings} == {"leaderboard.csv", "robustness.csv", "comparisons.csv"}
-    assert {"score", "gain", "robustness_gaussian", "retained_gaussian"} <= {finding.column for finding in findings}
+    assert {finding.file for finding in findings} == {"leaderboard.csv", "aucs.csv", "comparisons.csv"}
+    assert {"mean_auc", "gain", "auc_gaussian", "relative_auc_gaussian"} <= {finding.column for finding in findings}
     assert any("but the measurements give" in str(finding) for finding in findings)
 
 
 def test_a_forgery_of_every_table_is_caught_by_the_outcomes_of_images_and_by_attacking_again(made, copy, measured):
     consistent_forgery(measured)
-    rows, leaderboard = published_board(copy)
-    leaderboard = build_leaderboard(rows, asked_rows(leaderboard, rows))
-    publish(copy, measurements=rows, leaderboard=leaderboard, costs=read_costs(copy), queries=read_queries(copy))
+    publish(copy, replace(published_board(copy), sampling=typed(pd.DataFrame(), SAMPLING)))
     findings = verify(copy)
-    assert {(finding.file, finding.column) for finding in findings} == {("examples.parquet", "correct")}
-    assert len(findings) == 2
+    assert {(finding.file, finding.column) for finding in findings} == {
+        ("examples.parquet", "correct"),
+        ("sampling.csv", ""),  # it was not written again
+    }
+    assert len(findings) == 3
     (copy / "examples.parquet").unlink()
     assert told(copy) == []
     said = rbp("verify", copy, "--runs", made, "--sample", 100, "--device", "cpu")
@@ -129,7 +151,6 @@ def test_runs_that_do_not_belong_to_the_folder_are_refused(made, tmp_path):
         (LAST, {"failed": "-1"}, "failed", "is below 0"),
         (LAST, {"repetitions": "7"}, "n", "no multiple of 7"),
         (LAST, {"n": "120"}, "n", "is another than above"),
-        (LAST, {"median_linf": "9"}, "median_linf", "which no norm can be"),
         (LAST, {"median_l2": "inf"}, "median_l2", "no finite number"),
         (LAST, {"accuracy": ""}, "correct", "must be there together"),
         (LAST, {"area": "0.1"}, "area", "is not the area under the accuracies up to strength 0.4"),
@@ -141,38 +162,29 @@ def test_runs_that_do_not_belong_to_the_folder_are_refused(made, tmp_path):
         (LAST, {"protocol": "lenient"}, "protocol", "none of strict, paper"),
         (LAST, {"model_id": "0123"}, "model_id", "does not match"),
         (LAST, {"model_id": "0123456789abcdef"}, "model_id", "is another than above"),
-        (LAST, {"recipe": "better"}, "recipe", "better has no row in leaderboard.csv"),
+        (LAST, {"recipe": "better"}, "recipe", "better has no row in requested.csv"),
         (LAST, {"attack_id": "0123456789abcdef"}, "attack_id", "is not what provenance.json says was run"),
         (LAST, {"gradients": "sound"}, "gradients", "is another than above"),
         (LAST, {"n": ""}, "n", "where a number must be"),
+        (LAST, {"chance": "0.5"}, "chance", "is another than above"),
+        (BOUNDARY, {"distance_inflation": "9"}, "distance_inflation", "is another than above"),
     ],
 )
 def test_a_single_forged_field_is_found(copy, measured, cell, values, column, words):
+    (copy / "examples.parquet").unlink()
     measured.write(measured.where(**cell)[:1], **values)
     assert words in only(copy, "measurements.csv", column)
 
 
-def test_the_clean_accuracy_of_a_model_is_the_same_in_all_its_attacks(copy, measured):
-    curve = measured.where(recipe="thresholded", seed=1, attack="gaussian")
-    shift = 2 / measured.number(curve[0], "n")
-    for place in curve:
-        correct = measured.number(place, "correct") + 2
-        measured.write([place], correct=f"{correct:.0f}", accuracy=correct / measured.number(place, "n"))
-        measured.write([place], area=measured.number(place, "area") + shift * measured.number(place, "strength"))
-    assert "contradict another attack on the same images" in only(copy, "measurements.csv", "correct")
-
-
-def test_fewer_images_are_a_part_of_more_images(copy, measured):
-    curve = measured.where(recipe="unregularized", seed=1, attack="boundary")
-    right, n = (measured.number(curve[0], name) for name in ("correct", "n"))
-    whole = measured.where(**{**LAST, "recipe": "unregularized", "strength": "0"})[0]
-    wrong = measured.number(whole, "n") - measured.number(whole, "correct")
-    assert n - right <= wrong < n
-    measured.write(curve[:1], correct=f"{n - wrong - 1:.0f}", accuracy=(n - wrong - 1) / n)
-    assert "contradict another attack on the same images" in only(copy, "measurements.csv", "correct")
+def test_a_recipe_that_stands_in_the_leaderboard_twice(copy):
+    board = copy / "leaderboard.csv"
+    lines = board.read_text().splitlines(keepends=True)
+    board.write_text("".join([*lines, lines[-1]]))
+    assert f"leaderboard.csv, row {len(lines)}, recipe: {lines[-1].split(',')[9]} stands there twice." in told(copy)
 
 
 def test_rows_that_stand_there_twice_or_are_gone(copy, measured):
+    (copy / "examples.parquet").unlink()
     rows = measured.rows
     place = measured.where(**LAST)[0]
     measured.rows = pd.concat([rows.loc[:place], rows.loc[place:]], ignore_index=True)
@@ -187,69 +199,105 @@ def test_rows_that_stand_there_twice_or_are_gone(copy, measured):
     assert "leaderboard.csv, row" in " ".join(told(copy))
 
 
-@pytest.mark.parametrize(
-    "column",
-    ["clean_accuracy", "clean_low", "clean_high", "score", "score_low", "score_high", "gain", "gain_low", "gain_high",
-     "robustness_gaussian", "robustness_transfer-fgsm", "robustness_boundary", "retained_gaussian"],
-)  # fmt: skip
-def test_every_number_of_the_leaderboard_is_derived_again(copy, board, column):
+NUMBERS = [
+    "clean_accuracy", "clean_accuracy_low", "clean_accuracy_high",
+    "mean_auc", "mean_auc_low", "mean_auc_high", "gain", "gain_low", "gain_high",
+    "auc_gaussian", "auc_transfer-fgsm", "auc_boundary", "relative_auc_gaussian",
+]  # fmt: skip
+
+
+def test_every_number_of_the_leaderboard_is_derived_again(copy, board):
     place = board.where(recipe="thresholded")[0]
-    board.write([place], **{column: board.number(place, column) * (1 + 1e-6)})
-    assert column in only(copy, "leaderboard.csv", column)
-    assert len(verify(copy)) == 1
+    board.write([place], **{column: board.number(place, column) * (1 + 1e-6) for column in NUMBERS})
+    found = verify(copy)
+    assert {(finding.file, finding.row, finding.column) for finding in found} == {
+        ("leaderboard.csv", place + 1, column) for column in NUMBERS
+    }
+    assert len(found) == len(NUMBERS)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "values", "column"),
+    ("recipe", "values"),
     [
-        ("thresholded", {"rank": "2"}, "rank"),
-        ("thresholded", {"p_value": "0.01"}, "p_value"),
-        ("thresholded", {"seeds": "7"}, "seeds"),
-        ("thresholded", {"seed_list": "0", "seeds": "1"}, "seed_list"),
-        ("thresholded", {"status": "incomplete"}, "status"),
-        ("thresholded", {"note": ""}, "note"),
-        ("thresholded", {"interval": "certain"}, "interval"),
-        ("thresholded", {"gradients": "sound"}, "gradients"),
-        ("neural", {"score": "0.9"}, "score"),
-        ("net", {"gain": "0.5"}, "gain"),
+        ("thresholded", {"rank": "2", "p_value": "0.01", "note": "", "interval": "certain", "gradients": "sound"}),
+        ("thresholded", {"seeds": "7"}),
+        ("thresholded", {"seed_list": "0", "seeds": "1"}),
+        ("thresholded", {"status": "incomplete"}),
+        ("neural", {"mean_auc": "0.9"}),
+        ("net", {"gain": "0.5"}),
     ],
 )
-def test_every_word_of_the_leaderboard_is_derived_again(copy, board, recipe, values, column):
+def test_every_word_of_the_leaderboard_is_derived_again(copy, board, recipe, values):
+    (copy / "examples.parquet").unlink()
     board.write(board.where(recipe=recipe), **values)
-    only(copy, "leaderboard.csv", column)
+    assert set(values) <= {finding.column for finding in verify(copy) if finding.file == "leaderboard.csv"}
 
 
-DERIVED = {"comparisons.csv": "difference", "robustness.csv": "robustness", "recipe-costs.csv": "training_seconds"}
+DERIVED = {"comparisons.csv": "difference", "aucs.csv": "auc", "recipe-costs.csv": "training_seconds"}
 
 
-@pytest.mark.parametrize(("file", "column"), DERIVED.items())
-def test_what_follows_from_the_measurements_is_derived_again(copy, file, column):
-    table = Table(copy / file)
-    place = table.where(recipe="thresholded")[0]
-    table.write([place], **{column: table.number(place, column) + 0.01})
-    only(copy, file, column)
+def test_what_follows_from_the_measurements_is_derived_again(copy):
+    for file, column in DERIVED.items():
+        table = Table(copy / file)
+        place = table.where(recipe="thresholded")[0]
+        table.write([place], **{column: table.number(place, column) + 0.01})
+    assert {(finding.file, finding.column) for finding in verify(copy)} == set(DERIVED.items())
 
 
-@pytest.mark.parametrize("file", DERIVED)
-def test_no_table_may_be_left_out(copy, file):
-    (copy / file).unlink()
-    assert [str(finding) for finding in verify(copy)] == [f"{file}: there is none; rbp publish writes it."]
+def test_no_table_may_be_left_out(copy):
+    for absent in (["sampling.csv"], list(DERIVED)):
+        for file in absent:
+            (copy / file).unlink()
+        found = [finding for finding in verify(copy) if finding.file in absent]
+        assert sorted(map(str, found)) == sorted(f"{file}: there is none; rbp publish writes it." for file in absent)
 
 
 def test_a_bad_row_cannot_be_hidden(copy, board):
+    (copy / "examples.parquet").unlink()
     rows = board.rows
     board.rows = rows[rows["recipe"] != "thresholded"]
     board.write()
-    assert "thresholded has no row in leaderboard.csv" in only(copy, "measurements.csv", "recipe")
+    assert "thresholded is missing" in only(copy, "leaderboard.csv", "")
     board.rows = rows
     board.write(board.where(recipe="thresholded"), status="not run")
-    assert "says that it was not run" in only(copy, "measurements.csv", "recipe")
+    assert "'not run', but the measurements give 'complete'" in only(copy, "leaderboard.csv", "status")
+    requested = Table(copy / "requested.csv")
+    requested.write(requested.where(recipe="thresholded"), status="not run")
+    assert "requested.csv says it was not run" in only(copy, "measurements.csv", "recipe")
+    requested.write(requested.where(recipe="thresholded"), status="")
     board.rows = pd.concat([rows, rows[rows["recipe"] == "thresholded"].assign(recipe="new")])
     board.write()
-    assert "new" in only(copy, "leaderboard.csv", "score")
+    assert "the measurements lead to no row of new" in only(copy, "leaderboard.csv", "recipe")
+
+
+def test_a_requested_attack_that_nobody_measured_is_named_and_no_traceback(copy):
+    requested = Table(copy / "requested.csv")
+    place = requested.where(recipe="thresholded")
+    requested.write(place, attacks=requested.rows.loc[place[0], "attacks"].replace("gaussian", "gaussiam"))
+    found = " ".join(told(copy))
+    assert "requested.csv does not ask for gaussian with seed 0" in found
+    assert "missing: gaussiam" in found
+
+
+def test_a_measured_seed_that_was_not_requested_is_named(copy):
+    requested = Table(copy / "requested.csv")
+    requested.write(requested.where(recipe="thresholded"), seed_list="0")
+    assert "requested.csv does not ask for boundary with seed 1" in " ".join(told(copy))
+
+
+def test_strengths_that_the_outcomes_do_not_have_are_named_and_no_traceback(copy):
+    file = copy / "provenance.json"
+    forged = json.loads(file.read_text())
+    gaussian = next(entry for entry in forged["attacks"].values() if entry["attack"] == "gaussian-noise")
+    gaussian["strengths"][2] = 0.3
+    file.write_text(json.dumps(forged))
+    found = told(copy)
+    assert "examples.parquet, strength: gaussian on thresholded, seed 1: " in " ".join(found)
+    assert any("provenance.json, attacks: what stands under" in one for one in found)
 
 
 def test_provenance_is_what_the_hashes_say(copy):
+    (copy / "examples.parquet").unlink()
     file = copy / "provenance.json"
     true = json.loads(file.read_text())
 
@@ -276,3 +324,19 @@ def test_provenance_is_what_the_hashes_say(copy):
     assert forged(lambda new: None) == ""
     file.unlink()
     assert told(copy) == ["provenance.json: there is none; rbp publish writes it."]
+
+
+def test_a_model_that_gets_no_attacked_image_right_is_no_contradiction(tmp_path, monkeypatch):
+    labels = load_dataset("digits", None, root=tmp_path, colour="gray").test_labels
+    absent = min(set(range(10)) - set(labels[:8].tolist()))  # the boundary attack has eight images
+    tiny_workspace(tmp_path)
+    (tmp_path / "net.py").write_text(CONSTANT.format(answer=absent))
+    monkeypatch.chdir(tmp_path)
+    given = ("--model", "net.py:Constant", "--task", "tiny", "--suite", "tiny", "--executor", "inline")
+    assert rbp("evaluate", *given, "--device", "cpu").exit_code == 0
+    assert rbp("publish").exit_code == 0
+    assert set(Table(tmp_path / "leaderboard/queries.csv").rows["n"]) == {"0"}
+    assert told(tmp_path / "leaderboard") == []
+    measured = Table(tmp_path / "leaderboard/measurements.csv")
+    measured.write(measured.where(attack="gaussian")[:1], n="0", correct="0", accuracy="0")
+    assert "0 images cannot have been judged" in only(tmp_path / "leaderboard", "measurements.csv", "n")

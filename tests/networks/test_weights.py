@@ -1,8 +1,10 @@
 """Files of weights: what is read, what is refused, and that nothing in them is run."""
 
+import io
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -41,15 +43,47 @@ def prefixed(prefix, state):
         ("w.pt", lambda state: {"model": prefixed("module.", state)}),
         ("w.ckpt", lambda state: {"state_dict": prefixed("_orig_mod.module.", state)}),
         ("w.safetensors", lambda state: prefixed("module._orig_mod.", state)),
+        ("w.pt", lambda state: {"model_state_dict": state, "optimizer_state_dict": {"state": {}}, "loss": 0.1}),
+        ("w.pt", lambda state: {"model_state": state, "epoch": 3}),
+        ("w.pt", lambda state: {"model": state, "epoch": torch.tensor(3)}),
+        ("w.pt", lambda state: {"net": prefixed("module.", state), "acc": 93.1}),
+        ("w.pt", lambda state: {"model": {"state_dict": state, "epoch": 3}}),
+        ("w.pt", lambda state: {"state_dict": {"model_state_dict": state}}),
+        ("w.ckpt", lambda state: {"state_dict": prefixed("model.", state), "pytorch-lightning_version": "2.5"}),
+        ("w.ckpt", lambda state: {"state_dict": prefixed("net._orig_mod.", state)}),
+        ("w.ckpt", lambda state: prefixed("module.model.", state)),
+        (
+            "w.pt",
+            lambda state: {"state_dict": state, "best": np.float64(0.93), "epoch": np.int64(3), "ok": np.bool_(1)},
+        ),
+        ("w.pt", lambda state: state | {"total_ops": torch.zeros(1), "0.total_params": torch.zeros(1)}),
+        ("w.bin", lambda state: state),
     ],
 )
 def test_every_usual_file_gives_the_same_weights(tmp_path, file, wrap):
     wanted, other, path = network(1), network(2), tmp_path / file
-    (save_file if file.endswith(".safetensors") else torch.save)(wrap(wanted.state_dict()), path)
+    (save_file if file.endswith((".safetensors", ".bin")) else torch.save)(wrap(wanted.state_dict()), path)
     assert not torch.equal(wanted[0].weight, other[0].weight)
     fit_weights(other, read_weights(path), path)
     for name, value in wanted.state_dict().items():
         assert torch.equal(other.state_dict()[name], value), name
+
+
+def test_numbers_as_numpy_1_wrote_them_are_read(tmp_path):
+    content = io.BytesIO()
+    kept = {"state_dict": network().state_dict(), "best": np.float64(0.93)}
+    torch.save(kept, content, _use_new_zipfile_serialization=False)
+    assert b"numpy._core.multiarray\n" in content.getvalue()
+    (tmp_path / "w.pt").write_bytes(content.getvalue().replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n"))
+    assert read_weights(tmp_path / "w.pt").keys() == network().state_dict().keys()
+
+
+def test_buffers_of_the_network_named_as_a_profilers_are_loaded(tmp_path):
+    networks = nn.Linear(2, 2), nn.Linear(2, 2)
+    for number, each in enumerate(networks):
+        each.register_buffer("total_ops", torch.tensor(float(number)))
+    fit_weights(networks[0], networks[1].state_dict(), tmp_path)
+    assert networks[0].total_ops == 1
 
 
 def test_a_prefix_that_belongs_to_the_network_stays(tmp_path):

@@ -64,7 +64,7 @@ def test_the_digest_follows_the_content_of_the_files(tmp_path):
         (np.full((6, 6), np.nan), "holds NaN"),
         (np.triu(np.full((6, 6), 0.5)), "not symmetric"),
         (np.full((6, 6), 2.0), r"lie in \[-1, 1\]"),
-        (np.eye(4), "has 4 rows, but there are 6"),
+        (np.eye(4), "has 4 rows, but the prepared regularization data have 6"),
     ],
 )
 def test_wrong_matrices_are_refused(tmp_path, matrix, sentence):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.published.csv_text import as_published
 from robustbench_pix.results.checks.consistency import inconsistencies
 from robustbench_pix.results.columns import MEASUREMENTS
+from robustbench_pix.results.published.csv_io import as_published
 from tests.tables import DISTANCE_ONLY, block, measurements
 
 

@@ -2,12 +2,14 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.published.csv_text import as_published
-from robustbench_pix.leaderboard.published.publishing import merge
-from robustbench_pix.results.columns import MEASUREMENTS
-from robustbench_pix.results.frames import ROWS, typed
-from robustbench_pix.results.merging import asked_rows, refuse_other_protocols
+from robustbench_pix.leaderboard.publishing import publish
+from robustbench_pix.results.board import Board, published_board
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED
+from robustbench_pix.results.frames import typed
+from robustbench_pix.results.merging import merge, refuse_other_protocols
+from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.measured import settings
 from tests.tables import measurements, rows
 
 OURS, THEIRS = ("unregularized", "pixel", "neural"), ("thresholded", "shuffled")
@@ -19,18 +21,11 @@ def of(recipes):
 
 
 def test_ranks_and_gains_are_those_of_a_board_made_at_once():
-    published = build_leaderboard(of(OURS), rows(recipes=OURS))
-    lines = merge(asked_rows(published, of(OURS)), typed(rows(recipes=THEIRS), ROWS))
-    merged = build_leaderboard(merge(of(OURS), of(THEIRS)), lines).set_index("recipe").sort_index()
-    at_once = build_leaderboard(EVERYTHING, rows(recipes=(*OURS, *THEIRS))).set_index("recipe").sort_index()
+    lines = merge(typed(rows(recipes=OURS), REQUESTED), typed(rows(recipes=THEIRS), REQUESTED))
+    merged = build_leaderboard(settings(merge(of(OURS), of(THEIRS)), lines)).set_index("recipe").sort_index()
+    at_once = build_leaderboard(settings(EVERYTHING, rows(recipes=(*OURS, *THEIRS)))).set_index("recipe").sort_index()
     pd.testing.assert_frame_equal(merged, at_once, check_like=True)
     assert merged["gain"].notna().sum() == 3
-
-
-def test_a_published_row_asks_again_for_what_it_was():
-    published = build_leaderboard(of(OURS), rows(recipes=OURS))
-    again = build_leaderboard(of(OURS), asked_rows(published, of(OURS)))
-    pd.testing.assert_frame_equal(published, again)
 
 
 def changed(rows, **values):
@@ -78,14 +73,18 @@ def test_measuring_everything_again_replaces_the_old_protocol(tmp_path, other):
     pd.testing.assert_frame_equal(merge(published, new), new)
 
 
-def test_what_is_missing_is_still_missing_when_a_published_row_is_read_again():
+def test_what_was_requested_is_read_again_as_it_was(tmp_path):
+    """What is missing, what failed and why stay the same in a leaderboard that is derived from published files."""
     measured = of(OURS)
     gone = (measured["recipe"] == "pixel") & (measured["attack"] == "uniform") & (measured["seed"] == 1)
     nowhere = measured["attack"] == "boundary"
-    measured = measured[~gone & ~nowhere]
     asked = rows(recipes=OURS)
     asked["note"] = asked["note"].where(asked["recipe"] != "pixel", "uniform on pixel: OutOfMemoryError: no memory")
-    published = build_leaderboard(measured, asked)
-    assert published.set_index("recipe").loc["pixel", "note"].endswith("uniform (seed 1), boundary (seeds 0, 1, 2)")
-    again = build_leaderboard(measured, asked_rows(published, measured))
-    pd.testing.assert_frame_equal(published, again)
+    board = Board(as_published(measured[~gone & ~nowhere], MEASUREMENTS), typed(asked, REQUESTED))
+    rows_of = board.leaderboard.set_index("recipe")
+    assert rows_of.loc["pixel", "note"].endswith("uniform (seed 1), boundary (seeds 0, 1, 2)")
+    assert rows_of.loc["neural", "status"] == "not run"
+    publish(tmp_path, board)
+    again = published_board(tmp_path)
+    pd.testing.assert_frame_equal(again.leaderboard, again.derived_again().leaderboard)
+    pd.testing.assert_frame_equal(again.leaderboard.set_index("recipe").loc[rows_of.index], rows_of)

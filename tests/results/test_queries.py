@@ -1,4 +1,4 @@
-"""Success and distance against queries, against what the ledger of each image says."""
+"""Success and distance against queries, against what the log of each image says."""
 
 import hashlib
 import json
@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 import robustbench_pix as rbp
-from robustbench_pix.attacks.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.identity import digest as identity_digest
 from robustbench_pix.results.queries import attack_lines, query_table
-from robustbench_pix.runs.plans import saved_rows
+from robustbench_pix.runs.manifest import sealed
+from robustbench_pix.runs.plan_store import PlannedRow, save_plan, saved_rows
 from robustbench_pix.runs.store import Store
 from tests.workspaces import TASK
 
@@ -56,7 +58,7 @@ def test_only_attacks_with_queries_of_the_model_have_lines(ran):
     assert sorted(zip(table["attack"], table["strength"], strict=True)) == [
         ("squares", 0.05), ("squares", 0.2), ("walk", 1.5), ("walk", 2.5),
     ]  # fmt: skip
-    assert (table["limit"] == 1000).all()
+    assert (table["query_budget"] == 1000).all()
     assert (table["seeds"] == 2).all()
 
 
@@ -71,7 +73,7 @@ def test_success_of_score_attacks_is_counted_from_the_query_that_found_it(ran):
         for count in (10, 100):
             assert line[f"success_at_{count}"] == pytest.approx((found["found_at"] <= count).sum() / len(rows))
         spent = np.where(rows["correct"], 1000, rows["found_at"])
-        assert line["restricted_mean"] == pytest.approx(spent.mean())
+        assert line["restricted_mean_queries"] == pytest.approx(spent.mean())
 
 
 def test_success_of_decision_attacks_is_when_the_distance_was_reached(ran):
@@ -92,13 +94,25 @@ def test_success_of_decision_attacks_is_when_the_distance_was_reached(ran):
 def copied(root, folder, change):
     """Return the table of a copy of a workspace's runs whose examples were changed."""
     shutil.copytree(root / "runs", folder / "runs")
-    for run in (folder / "runs").glob("attack-*"):
+    renamed = {}
+    for run in list((folder / "runs").glob("attack-*")):
         spec, examples = json.loads((run / "spec.json").read_text()), pd.read_parquet(run / "examples.parquet")
         spec["identity"]["attack"]["evaluation"]["budget"] = None
         change(spec["context"]["attack"], examples)
         examples.to_parquet(run / "examples.parquet", index=False)
         digest = hashlib.sha256((run / "examples.parquet").read_bytes()).hexdigest()
-        (run / "spec.json").write_text(json.dumps({**spec, "files": {"examples.parquet": digest}}))
+        text = sealed({**spec, "files": {"examples.parquet": digest}})
+        (run / "spec.json").write_text(text)
+        new = f"attack-{identity_digest(spec['identity'])}"
+        run.rename(run.with_name(new))
+        renamed[run.name] = new
+    plans = folder / "runs/plans"
+    for plan in list(plans.iterdir()):
+        rows = json.loads(plan.read_text())["rows"]
+        for cell in (cell for row in rows for cell in row["cells"]):
+            cell["run"] = renamed.get(cell["run"], cell["run"])
+        plan.unlink()
+        save_plan([PlannedRow.from_json(row) for row in rows], Store(folder / "runs"))
     store = Store(folder / "runs")
     return query_table(saved_rows(store), store).set_index(["attack", "strength"])
 
@@ -113,9 +127,9 @@ def test_failing_early_is_no_success_and_leaves_the_median_open(ran, tmp_path):
             examples["queries"] = np.where(number % 3 > 0, 50, 100)
 
     line = copied(ran, tmp_path, change).loc[("squares", 0.2)]
-    assert (line["limit"], line["success_at_100"]) == (100, pytest.approx(1 / 3, abs=0.1))
+    assert (line["query_budget"], line["success_at_100"]) == (100, pytest.approx(1 / 3, abs=0.1))
     assert np.isnan(line["median_queries"])
-    assert line["restricted_mean"] == 100
+    assert line["restricted_mean_queries"] == 100
 
 
 def test_success_is_what_was_judged_and_not_what_was_asked(ran, tmp_path):
@@ -133,8 +147,8 @@ def test_success_is_what_was_judged_and_not_what_was_asked(ran, tmp_path):
     assert len(fooled) > 0
     assert table.loc[("squares", 0.2)]["found"] == len(fooled)
     line = table.loc[("squares", 0.2)]
-    spent = np.where(rows["correct"], line["limit"], rows["queries"])
-    assert line["restricted_mean"] == pytest.approx(spent.mean())
+    spent = np.where(rows["correct"], line["query_budget"], rows["queries"])
+    assert line["restricted_mean_queries"] == pytest.approx(spent.mean())
     assert (table.loc["walk"]["found"] == 0).all()
 
 
@@ -167,4 +181,4 @@ def test_a_success_counts_no_more_queries_than_were_asked(ran, tmp_path):
                 examples[f"distance_at_{count}"] = np.inf if count < 15 else 1.0
 
     line = copied(ran, tmp_path, change).loc[("walk", 1.5)]
-    assert (line["median_queries"], line["restricted_mean"], line["limit"]) == (15, 15, 15)
+    assert (line["median_queries"], line["restricted_mean_queries"], line["query_budget"]) == (15, 15, 15)

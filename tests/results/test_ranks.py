@@ -1,87 +1,83 @@
-"""Ranks, their intervals and groups: by hand, by brute force, and by simulation."""
+"""Ranks, their intervals and groups follow from the verdicts: by hand and by brute force."""
 
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
+from benchmarks.crossed import recipe_of
 from robustbench_pix.results.statistics.ranks import ranks
-from robustbench_pix.runs.request import GIVEN_SEED
+from robustbench_pix.results.statistics.sampling import SettingSampling
+from robustbench_pix.results.statistics.verdicts import BETTER, NOT_SIGNIFICANT, verdicts
+from robustbench_pix.runs.request import EXTERNAL_SEED
 
 
-def scores(**values):
+def mean_aucs(**values):
     return {name: pd.Series(dict(enumerate(of_seeds)), dtype=float) for name, of_seeds in values.items()}
 
 
-def simulated(random, means, seeds=5):
+def compared(found):
+    return verdicts([recipe_of(name, values) for name, values in found.items()], SettingSampling())
+
+
+def ranked(found):
+    return ranks(found, compared(found))
+
+
+def simulated(seed, recipes=7, largest=0.2, seeds=7):
+    random = np.random.default_rng(seed)
     shared = random.normal(0, 0.05, seeds)
-    drawn = {f"r{place}": mean + shared + random.normal(0, 0.02, seeds) for place, mean in enumerate(means)}
-    return scores(**drawn)
-
-
-def wide_p_values(found):
-    """Return the p of the paired t test of every pair."""
-    return {frozenset(pair): stats.ttest_rel(found[pair[0]], found[pair[1]]).pvalue for pair in combinations(found, 2)}
+    drawn = {
+        f"r{place}": random.uniform(0, largest) + shared + random.normal(0, 0.02, seeds) for place in range(recipes)
+    }
+    return mean_aucs(**drawn)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_ranks_follow_from_scipys_paired_t_tests(seed):
-    random = np.random.default_rng(seed)
-    found = simulated(random, random.uniform(0, 0.15, 6))
-    tests, means = wide_p_values(found), {name: values.mean() for name, values in found.items()}
-    for name, rank in ranks(found).items():
-        apart = {other: tests[frozenset((name, other))] for other in found if other != name}
-        assert rank.rank == 1 + sum(p < 0.05 and means[other] > means[name] for other, p in apart.items())
-        assert rank.rank_low == 1 + sum(p < 0.05 / 5 and means[other] > means[name] for other, p in apart.items())
-        assert rank.rank_high == 6 - sum(p < 0.05 / 5 and means[other] < means[name] for other, p in apart.items())
+def test_ranks_count_verdicts(seed):
+    found = simulated(seed, recipes=6)
+    said = compared(found)
+    for name, rank in ranks(found, said).items():
+        above = sum(said[other, name].verdict == BETTER for other in found if other != name)
+        below = sum(said[name, other].verdict == BETTER for other in found if other != name)
+        assert rank[:3] == (1 + above, 1 + above, 6 - below)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_groups_are_the_largest_sets_in_which_no_two_are_told_apart(seed):
-    random = np.random.default_rng(seed)
-    found = simulated(random, random.uniform(0, 0.2, 7))
-    tests, ranked = wide_p_values(found), ranks(found)
+def test_groups_are_the_largest_sets_in_which_no_difference_is_significant(seed):
+    found = simulated(seed)
+    said, of = compared(found), ranked(found)
     together = [
         set(names)
         for count in range(1, 8)
         for names in combinations(found, count)
-        if all(tests[frozenset(pair)] >= 0.05 / 6 for pair in combinations(names, 2))
+        if all(said[pair].verdict == NOT_SIGNIFICANT for pair in combinations(names, 2))
     ]
     expected = [names for names in together if not any(names < other for other in together)]
-    letters = sorted({letter for rank in ranked.values() for letter in rank.group.split(",")})
-    groups = [{name for name, rank in ranked.items() if letter in rank.group.split(",")} for letter in letters]
+    letters = sorted({letter for rank in of.values() for letter in rank.group.split(",")})
+    groups = [{name for name, rank in of.items() if letter in rank.group.split(",")} for letter in letters]
     assert sorted(map(sorted, groups)) == sorted(map(sorted, expected))
-    assert ranked[max(found, key=lambda name: found[name].mean())].group.startswith("a")
+    assert of[max(found, key=lambda name: found[name].mean())].group.startswith("a")
 
 
 def test_the_simulations_have_several_groups():
-    random = np.random.default_rng(0)
-    found = ranks(simulated(random, random.uniform(0, 0.2, 7)))
-    assert len({rank.group for rank in found.values()}) > 2
+    assert len({rank.group for rank in ranked(simulated(0)).values()}) > 2
 
 
-def test_95_percent_of_rank_intervals_hold_the_true_rank():
-    random, held, count, narrower = np.random.default_rng(0), 0, 300, 0
-    means = [0.3, 0.25, 0.25001, 0.22, 0.1]
-    for _ in range(count):
-        found = ranks(simulated(random, means))
-        truth = {f"r{place}": 1 + sum(other > mean for other in means) for place, mean in enumerate(means)}
-        held += sum(rank.rank_low <= truth[name] <= rank.rank_high for name, rank in found.items())
-        narrower += sum(rank.rank_high - rank.rank_low < 4 for rank in found.values())
-        assert all(rank.rank_low <= rank.rank <= rank.rank_high for rank in found.values())
-    assert held / count / 5 >= 0.95
-    assert narrower > count
-
-
-def test_one_seed_tells_nothing_apart():
-    found = ranks(scores(a=[0.9], b=[0.1], c=[0.5]))
-    assert {rank[:] for rank in found.values()} == {(1, 1, 3, "a")}
+def test_below_six_seeds_nobody_has_a_rank():
+    clear = mean_aucs(a=[0.9, 0.91, 0.92, 0.93, 0.94], b=[0.1, 0.12, 0.11, 0.13, 0.1], c=[0.5, 0.5, 0.52, 0.51, 0.5])
+    assert ranked(clear) == {}
 
 
 def test_who_has_no_rank():
-    lone = {"c": pd.Series({9: 0.5}), "given": pd.Series({GIVEN_SEED: 0.9}), "nothing": pd.Series(dtype=float)}
-    assert set(ranks(scores(a=[0.1, 0.2], b=[0.3, 0.4]) | lone)) == {"a", "b"}
-    assert ranks({"given": lone["given"]})["given"] == (1, 1, 1, "a")
-    assert ranks({"nothing": lone["nothing"]}) == {}
+    lone = {
+        "few": pd.Series({0: 0.9, 1: 0.9}),
+        "elsewhere": pd.Series(dict.fromkeys(range(20, 28), 0.5)),
+        "given": pd.Series({EXTERNAL_SEED: 0.9}),
+        "nothing": pd.Series(dtype=float),
+    }
+    pair = mean_aucs(a=[0.1, 0.2, 0.3, 0.2, 0.1, 0.2], b=[0.2, 0.2, 0.1, 0.1, 0.1, 0.1])
+    assert ranked(pair | lone) == ranked(pair) == dict.fromkeys("ab", (1, 1, 2, "a"))
+    for name, values in lone.items():
+        assert ranked({name: values}) == {}

@@ -14,8 +14,12 @@ from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.data.digits import digits
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.resnet import small
-from robustbench_pix.results.representations import layer_weights, measure_similarities, network_similarity
-from robustbench_pix.results.similarities import trained_models
+from robustbench_pix.results.representations import (
+    layer_weights,
+    measure_similarities,
+    network_similarity,
+    trained_models,
+)
 from robustbench_pix.runs.store import Store
 from tests.workspaces import TASK, tiny_workspace
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
-from robustbench_pix.results.similarities import (
+from robustbench_pix.results.representations import (
     CORRELATIONS,
     Similarities,
     by_clusters,
@@ -11,7 +11,7 @@ from robustbench_pix.results.similarities import (
     correlations,
     trained_models,
 )
-from robustbench_pix.runs.request import GIVEN_SEED
+from robustbench_pix.runs.request import EXTERNAL_SEED
 from tests.tables import block, measurements
 
 
@@ -35,11 +35,11 @@ def test_every_network_and_every_target_has_a_row():
     pixel, first, second, target = (matrix(key) for key in range(4))
     networks = {"pixel": {0: first, 3: second}, "neural": {0: first}}
     found = Similarities(pd.Series(block()), pixel, networks, {"neural": target}, [])
-    table = correlations([found, found._replace(block=pd.Series(block("mnist", "natural")), targets={})])
+    table = correlations([found, found._replace(setting=pd.Series(block("mnist", "natural")), targets={})])
     assert list(table["recipe"]) == ["pixel", "pixel", "neural", "neural", "pixel", "pixel", "neural"]
     assert list(table["seed"].fillna(-1)) == [0, 3, 0, -1, 0, 3, 0]
     assert list(table["similarity"][:4]) == ["S^CNN", "S^CNN", "S^CNN", "S^target"]
-    assert list(table["task"] + table["images"]) == ["digitsdigits"] * 4 + ["mnistnatural"] * 3
+    assert list(table["task"] + table["regularization_data"]) == ["digitsdigits"] * 4 + ["mnistnatural"] * 3
     assert set(table["images_compared"]) == {20}
     expected = [correlation(one, pixel) for one in (first, second, first, target, first, second, first)]
     assert list(table["correlation"]) == expected
@@ -71,7 +71,7 @@ def test_the_models_of_a_combination_are_those_of_all_its_suites_once():
     table = pd.concat([*measured, other], ignore_index=True)
     table["model_id"] = table["recipe"] + table["seed"].astype(str)
     (digits, models), (mnist, alone) = trained_models(table)
-    assert (digits["task"], mnist["images"]) == ("digits", "natural")
+    assert (digits["task"], mnist["regularization_data"]) == ("digits", "natural")
     assert "suite" not in digits
     assert sorted(models["model_id"]) == [
         f"{recipe}{seed}" for recipe in ("pixel", "unregularized") for seed in range(3)
@@ -82,8 +82,8 @@ def test_the_models_of_a_combination_are_those_of_all_its_suites_once():
 def test_of_two_versions_of_a_recipe_the_last_counts_and_given_models_do_not():
     old = measurements(block(suite="noise"), attacks=("gaussian",), recipes=("pixel",), seeds=(0, 1, 2))
     new = measurements(block(), attacks=("gaussian",), recipes=("pixel",), seeds=(1, 0), recipe_hash="new")
-    given = measurements(block(), attacks=("gaussian",), recipes=("pixel",), seeds=(GIVEN_SEED,)).assign(recipe="ours")
-    table = pd.concat([old.assign(model_id="old"), new, given], ignore_index=True)
+    external = measurements(block(), attacks=("gaussian",), recipes=("pixel",), seeds=(EXTERNAL_SEED,))
+    table = pd.concat([old.assign(model_id="old"), new, external.assign(recipe="ours")], ignore_index=True)
     table.loc[len(old) :, "model_id"] = "new" + table["seed"].astype(str)
     ((_, models),) = trained_models(table)
     assert list(models["model_id"]) == ["new0", "new1"]

@@ -1,11 +1,15 @@
 """A user's own data set, network, regularizer and attack, by file and by decorator, and pictures of another size."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import robustbench_pix as rbp
 from robustbench_pix.catalogue.registries import regularizers
+from robustbench_pix.runs import runner
 from tests.workspaces import tiny_workspace
 
 CODE = '''
@@ -150,7 +154,7 @@ def test_pictures_of_another_size_regularize(tmp_path):
         executor="inline",
         device="cpu",
     )
-    assert set(measurements["images"]) == {"natural"}
+    assert set(measurements["regularization_data"]) == {"natural"}
 
 
 @pytest.mark.parametrize("colour", ["gray", "rgb"])
@@ -166,3 +170,62 @@ def test_colour_on_request(tmp_path, colour):
         device="cpu",
     )
     assert set(measurements["colour"]) == {colour}
+
+
+@pytest.mark.parametrize(
+    "edited", ["models/helper_of_bilinear.py", "models/tasks/stripes_of_tests.py", "attacks/floor.py"]
+)
+def test_edits_in_helpers_make_other_runs(tmp_path, monkeypatch, edited):
+    """Helpers of a regularizer, of a network and of an attack, each imported as the user's code does it."""
+    beside = "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path(__file__).parent))\n"
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    files = {
+        "models/own.py": CODE.replace("import numpy", f"{beside}from helper_of_bilinear import ONE\nimport numpy"),
+        "models/helper_of_bilinear.py": "ONE = 1\n",
+        "models/tasks/own.py": CODE.replace("import numpy", f"{beside}from stripes_of_tests import ONE\nimport numpy"),
+        "models/tasks/stripes_of_tests.py": "ONE = 1\n",
+        "attacks/own.py": CODE.replace("import numpy", f"{beside}from floor import ONE\nimport numpy"),
+        "attacks/floor.py": "ONE = 1\n",
+        "models/tasks/stripes.toml": TASK,
+        "models/bilinear.toml": RECIPE,
+        "attacks/darken.toml": ATTACK,
+        "attacks/suites/dark.toml": 'version = 1\nsummary = "Dark"\nattacks = ["darken"]\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    arguments = {"suite": "dark", "on": ["stripes"], "seeds": 1, "executor": "inline", "device": "cpu"}
+    measured = []
+    for text in ("ONE = 1\n", "ONE = 2\n"):
+        (tmp_path / edited).write_text(text)
+        measured.append(rbp.run(workspace=tmp_path, recipes="bilinear", **arguments))
+    ids = [(frame["model_id"].iloc[0], frame["attack_id"].iloc[0]) for frame in measured]
+    assert ids[0][1] != ids[1][1]
+    assert (ids[0][0] != ids[1][0]) == edited.startswith("models")
+    for name in ("helper_of_bilinear", "stripes_of_tests", "floor"):
+        sys.modules.pop(name, None)
+
+
+def test_code_that_is_edited_while_it_is_used_fails_its_job(tmp_path, monkeypatch):
+    """Between the plan, which names the code, and the job, which runs it."""
+    workspace = tiny_workspace(tmp_path)
+    penalty = "def smooth(step):\n    return step.first[0].square().mean()\n"
+    (workspace / "models/own.py").write_text(penalty)
+    recipe = 'summary = "Own"\nregularizer = "own.py:smooth"\nparameters = { alpha = 0.1 }\n'
+    (workspace / "models/own.toml").write_text(recipe)
+    saved = runner.save_plan
+
+    def save_and_edit(rows, store):
+        saved(rows, store)
+        (workspace / "models/own.py").write_text(penalty.replace("square", "abs"))
+
+    monkeypatch.setattr(runner, "save_plan", save_and_edit)
+    measured = rbp.run(
+        suite="tiny", recipes=["own"], on=["tiny"], seeds=1, workspace=workspace, executor="inline", device="cpu"
+    )
+    assert measured.empty
+    (plan,) = (workspace / "runs/plans").glob("*.json")
+    reasons = set(json.loads(plan.read_text())["rows"][0]["failed"].values())
+    assert reasons == {
+        "The code of the regularizer 'own.py:smooth' was edited while it was used; run the same command again."
+    }

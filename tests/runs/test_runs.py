@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import robustbench_pix as rbp
-from tests.workspaces import tiny_workspace
+from tests.workspaces import LEARNT, tiny_workspace
 
 RECIPES = ("unregularized", "pixel", "thresholded", "shuffled", "decorrelated", "statistics")
 
@@ -35,7 +35,8 @@ def test_every_cell_is_measured(finished):
     worst = counts.index.get_level_values("attack") == "worst-case"
     assert (len(counts[~worst]), len(counts[worst])) == (len(RECIPES) * 2 * 3, len(RECIPES) * 2)
     assert (counts == 3 + 2 * worst).all()
-    assert (measurements["accuracy"] == measurements["correct"] / measurements["n"]).all()
+    exact = measurements["correct"].astype(float) / measurements["n"].astype(float)
+    assert measurements["accuracy"].tolist() == [float(f"{share:.10g}") for share in exact], "ten significant digits"
 
 
 def test_nothing_is_done_twice(finished):
@@ -46,6 +47,14 @@ def test_nothing_is_done_twice(finished):
     pd.testing.assert_frame_equal(again, measurements)
 
 
+def test_without_progress_nothing_is_said(finished, capfd):
+    workspace, _ = finished
+    run(workspace)
+    assert capfd.readouterr() == ("", "Nothing to do: all 61 jobs were finished before.\n")
+    run(workspace, progress=False)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_unregularized_models_belong_to_the_task(finished):
     workspace, _ = finished
     trained = len(folders(workspace, "train"))
@@ -53,7 +62,7 @@ def test_unregularized_models_belong_to_the_task(finished):
     assert len(folders(workspace, "train")) == trained
     ids = combined.groupby("seed")["model_id"].nunique()
     assert (ids == 1).all()
-    assert set(combined["images"]) == {"tiny", "digits"}
+    assert set(combined["regularization_data"]) == {"tiny", "digits"}
 
 
 def test_with_alpha_0_every_recipe_is_unregularized_to_the_bit(finished, tmp_path):
@@ -78,11 +87,12 @@ def test_with_alpha_0_every_recipe_is_unregularized_to_the_bit(finished, tmp_pat
 
 def test_the_papers_protocol_reports_a_distance_that_enters_no_score(tmp_path):
     from robustbench_pix.catalogue.workspace import Workspace
-    from robustbench_pix.cli.tables import built
-    from robustbench_pix.runs.plans import saved_rows
+    from robustbench_pix.results.from_runs import board_of
+    from robustbench_pix.runs.plan_store import saved_rows
     from robustbench_pix.runs.store import Store
 
     workspace = tiny_workspace(tmp_path)
+    (workspace / "models/tasks/tiny.toml").write_text(LEARNT)
     short = (workspace / "attacks/boundary.toml").read_text()
     short = short.replace("[strengths]\ntiny = [0.0, 1.0, 2.0]\n", "")
     short = short.replace("images = 8", "images = 8\nrepetitions = 2")
@@ -100,8 +110,8 @@ def test_the_papers_protocol_reports_a_distance_that_enters_no_score(tmp_path):
     by_hand = np.mean([np.median(part["l2"].astype(float) ** 2 / 64) for _, part in found.groupby("repetition")])
     assert distance["median_squared_l2_per_pixel"].iloc[0] == pytest.approx(by_hand)
     store = Store(Workspace(workspace).runs)
-    row = built(saved_rows(store), store)[0].iloc[0]
-    assert row["score"] == pytest.approx((row["robustness_gaussian"] + row["robustness_transfer-fgsm"]) / 2)
+    row = board_of(saved_rows(store), store).leaderboard.iloc[0]
+    assert row["mean_auc"] == pytest.approx((row["auc_gaussian"] + row["auc_transfer-fgsm"]) / 2)
     assert row["distance_short"] == pytest.approx(by_hand)
 
 
@@ -179,14 +189,15 @@ def test_models_trained_side_by_side_are_the_same_files(finished, tmp_path, monk
     """As on a GPU: all trainings in one worker, taking turns; one of them fails and the others do not mind."""
     workspace, _ = finished
     beside = tiny_workspace(tmp_path)
-    monkeypatch.setattr("robustbench_pix.runs.running.trainings_together", lambda device: 20)
+    monkeypatch.setattr("robustbench_pix.runs.runner.trainings_together", lambda device: 20)
     monkeypatch.setattr("robustbench_pix.training.side_by_side._has_room", lambda running, device: len(running) < 9)
     (beside / "models/bad.toml").write_text('summary = "x"\nregularizer = "bad.py:bad"\nparameters = { alpha = 1 }\n')
     (beside / "models/bad.py").write_text("def bad(step):\n    return 1 / 0\n")
-    run(beside, recipes=[*RECIPES, "bad"])
+    (beside / "attacks/suites/noise.toml").write_text('version = 1\nsummary = "x"\nattacks = ["gaussian"]\n')
+    run(beside, recipes=[*RECIPES, "bad"], suite="noise")
     mine, theirs = folders(beside, "train"), folders(workspace, "train")
     assert mine.keys() <= theirs.keys()
-    assert len(mine) == len(RECIPES) * 2 + 1
+    assert len(mine) == len(RECIPES) * 2
     for name in mine:
         files = [folder / "runs" / name / "weights.safetensors" for folder in (beside, workspace)]
         assert files[0].read_bytes() == files[1].read_bytes()

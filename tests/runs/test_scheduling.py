@@ -6,8 +6,9 @@ from concurrent.futures import Executor, Future
 import pytest
 
 from robustbench_pix.runs import worker
-from robustbench_pix.runs.jobs import Job
-from robustbench_pix.runs.scheduling import carry_out
+from robustbench_pix.runs.identities import Identity
+from robustbench_pix.runs.job import Context, Job
+from robustbench_pix.runs.scheduler import carry_out
 from robustbench_pix.runs.store import Store
 
 
@@ -15,7 +16,7 @@ def test_each_job_of_a_submission_states_its_own_seconds(tmp_path, monkeypatch):
     now = [100.0]
 
     def work(job, store, scratch, device):
-        now[0] += 1.0 + job.identity["seed"]
+        now[0] += 1.0 + job.identity.seed
         yield
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -49,12 +50,16 @@ class Watcher:
         pass
 
 
+class Numbered(Identity):
+    seed: int
+
+
 def training(number):
-    return Job("train", {"seed": number}, {"title": f"train {number}"})
+    return Job(Numbered(kind="train", seed=number), Context(title=f"train {number}"))
 
 
 def attack(of):
-    return Job("attack", {"of": of.name}, {"title": f"attack {of.title[-1]}"}, (of.name,))
+    return Job(Numbered(kind="attack", seed=of.identity.seed), Context(title=f"attack {of.title[-1]}"), (of.name,))
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from torch.nn import functional
 import robustbench_pix as rbp
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.data.digits import digits
-from robustbench_pix.runs.planning import make_plan
-from robustbench_pix.runs.request import SOURCE_SEED, Request, parse_combination, parse_seeds
+from robustbench_pix.runs.planner import make_plan
+from robustbench_pix.runs.request import SOURCE_SEED, RunConfig, parse_combination, parse_seeds
 from tests.workspaces import FGSM, tiny_workspace
 
 
@@ -26,7 +26,7 @@ def workspace_of(folder, stated):
 
 def planned(folder, stated="", recipes=("unregularized",), on="tiny", seeds="1"):
     """Return the victims' trainings, the sources' and the attacks, in the order of the plan."""
-    request = Request(
+    config = RunConfig(
         workspace=Workspace(workspace_of(folder, stated)),
         suite="tiny",
         recipes=recipes,
@@ -37,20 +37,20 @@ def planned(folder, stated="", recipes=("unregularized",), on="tiny", seeds="1")
         precision="float32",
         data_root=folder,
     )
-    plan = make_plan(request, "cpu")
+    plan = make_plan(config, "cpu")
     jobs = list(plan.jobs.values())
     trained = [job for job in jobs if job.kind == "train"]
-    of = [[job for job in trained if (job.identity["seed"] >= SOURCE_SEED) == source] for source in (False, True)]
+    of = [[job for job in trained if (job.identity.seed >= SOURCE_SEED) == source] for source in (False, True)]
     return (*of, [job for job in jobs if job.kind == "attack"], plan.rows[0].facts)
 
 
 def test_without_sources_there_is_one_unregularized_model_and_identities_are_as_ever(tmp_path):
     [victim], [source], [attack], facts = planned(tmp_path)
-    assert source.identity == victim.identity | {"seed": 1_000_000}
-    assert attack.identity["source"] == source.id
+    assert source.identity == victim.identity.model_copy(update={"seed": 1_000_000})
+    assert attack.identity.source == source.id
     assert attack.needs == (victim.name, source.name)
     fields = {"attack", "source", "engine_version", "access", "strength", "strengths", "parameters", "evaluation"}
-    assert set(attack.identity["attack"]) == fields
+    assert set(attack.manifest["identity"]["attack"]) == fields
     [_], [same], [again], stated = planned(tmp_path, "sources = [{ seed = 0 }]")
     assert (same.id, again.id, stated["suite_hash"]) == (source.id, attack.id, facts["suite_hash"])
 
@@ -59,9 +59,9 @@ def test_an_ensemble_is_trained_once_for_all_victims(tmp_path):
     stated = 'sources = [{ seed = 1 }, { seed = 0 }, { network = "plain" }]'
     victims, sources, attacks, facts = planned(tmp_path, stated, recipes=("unregularized", "thresholded"), seeds="2")
     assert (len(victims), len(sources), len(attacks)) == (4, 3, 4)
-    assert [source.identity["seed"] - SOURCE_SEED for source in sources] == [1, 0, 0]
+    assert [source.identity.seed - SOURCE_SEED for source in sources] == [1, 0, 0]
     assert all(attack.needs[1:] == tuple(source.name for source in sources) for attack in attacks)
-    assert all(attack.identity["attack"]["sources"] == [source.id for source in sources] for attack in attacks)
+    assert all(attack.identity.attack.sources == tuple(source.id for source in sources) for attack in attacks)
     assert len({attack.id for attack in attacks}) == 4
     other = planned(tmp_path, stated.replace("seed = 1", "seed = 2"))[3]
     assert other["suite_hash"] != facts["suite_hash"], "rows from other sources must not be joined with these"
@@ -71,24 +71,24 @@ def test_another_network_keeps_what_it_takes_of_the_tasks_parameters(tmp_path):
     [victim], [source], _, _ = planned(
         tmp_path, 'sources = [{ network = "plain", network_parameters = { scale = 3.0 } }]'
     )
-    task = victim.identity["task"]
-    assert task["network_parameters"] == {"width": 2}
-    changed = {"network": "plain", "network_source": None, "network_parameters": {"width": 2, "scale": 3.0}}
-    assert source.identity["task"] == task | changed
+    task = victim.identity.task
+    assert task.network_parameters == {"width": 8}
+    changed = {"network": "plain", "network_source": None, "network_parameters": {"width": 8, "scale": 3.0}}
+    assert source.identity.task == task.model_copy(update=changed)
     (tmp_path / "attacks/net.py").write_text("def net(*, channels, classes, depth=1):\n    pass\n")
     [_], [own], _, _ = planned(tmp_path, 'sources = [{ network = "net.py:net" }]')
-    assert own.identity["task"]["network_parameters"] == {}
-    assert own.identity["task"]["network_source"] is not None
-    assert own.context["task_folder"] == str(tmp_path / "attacks")
+    assert own.identity.task.network_parameters == {}
+    assert own.identity.task.network_source is not None
+    assert own.context.task_folder == tmp_path / "attacks"
 
 
 def test_another_recipe_is_trained_on_the_victims_combination(tmp_path):
     stated = 'sources = [{ recipe = "thresholded" }]'
     [victim], [source], [attack, *_], _ = planned(tmp_path, stated, recipes=("thresholded",), on="tiny:digits")
-    assert source.identity == victim.identity | {"seed": SOURCE_SEED}
-    assert source.identity["regularization"]["parameters"]["threshold"] == 0.2
+    assert source.identity == victim.identity.model_copy(update={"seed": SOURCE_SEED})
+    assert source.identity.regularization.parameters["threshold"] == 0.2
     assert source.title == "train thresholded on tiny:digits, seed 1000000"
-    assert attack.identity["source"] == source.id
+    assert attack.identity.source == source.id
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_another_recipe_is_trained_on_the_victims_combination(tmp_path):
     ],
 )
 def test_a_source_that_cannot_be(tmp_path, stated, said):
-    with pytest.raises(rbp.UserError, match=f"^A source model of fgsm is in the way: {said}"):
+    with pytest.raises(rbp.UserError, match=f"^Cannot build a source model for fgsm: {said}"):
         planned(tmp_path, f"sources = [{{ {stated} }}]")
 
 

@@ -6,15 +6,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from robustbench_pix import graphs
+from robustbench_pix import cuda_graphs
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.randomness import stream
 from robustbench_pix.regularizers.base import FunctionRegularizer
-from robustbench_pix.regularizers.representational import SimilarityRegularizer
+from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
 from robustbench_pix.training import loop
 from robustbench_pix.training.loop import train, training
 from robustbench_pix.training.plan import batch_sizes
-from robustbench_pix.training.resident import TrainingData
+from robustbench_pix.training.steps import TrainingData
 from tests.training.models import DATA, SPEC, network, setting, similarity
 
 
@@ -135,6 +135,71 @@ def test_a_regularizer_that_fails_is_told(penalty, sentence):
         trained(FunctionRegularizer(setting(), penalty=penalty, pairs=16), 1.0)
 
 
+class NoWayBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda step: torch.tensor(3.0),
+        lambda step: step.first[0].square().mean().detach(),
+        lambda step: torch.tensor(np.square(step.first[0].detach().numpy()).mean()),
+        lambda step: step.first[0].flatten(1).argmax(dim=1).float().mean(),
+        lambda step: torch.ones((), requires_grad=True) * 2,
+        lambda step: NoWayBack.apply(step.first[0]).mean(),
+    ],
+)
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_penalty_without_a_gradient_is_refused_at_the_first_step(monkeypatch, penalty, fused):
+    monkeypatch.setattr(loop, "gains_from_fusion", lambda network, images: fused)
+    asked, net = [], network()
+    before = {name: value.clone() for name, value in net.named_parameters()}
+
+    def counted(step):
+        asked.append(1)
+        return penalty(step)
+
+    with pytest.raises(JobFailedError, match=r"the penalty has no gradient to the network.*penalizes = False"):
+        train(
+            net, FunctionRegularizer(setting(), penalty=counted, pairs=16), DATA, SPEC, seed=0, alpha=1.0, device="cpu"
+        )
+    assert len(asked) == 1
+    assert all(torch.equal(value, before[name]) for name, value in net.named_parameters())
+
+
+def test_a_penalty_that_is_zero_at_first_is_attached_and_not_refused():
+    calls = []
+
+    def late(step):
+        calls.append(1)
+        return (len(calls) > 1) * step.first[0].square().mean()
+
+    with_late, _ = trained(FunctionRegularizer(setting(), penalty=late, pairs=16), 1.0)
+    without, _ = trained(FunctionRegularizer(setting(), penalty=lambda step: 0 * step.first[0].mean(), pairs=16), 1.0)
+    assert not torch.equal(with_late.linear.weight, without.linear.weight)
+
+
+def test_the_check_of_the_gradient_changes_no_bit(monkeypatch):
+    checked = trained(similarity(), 0.5)[1]
+    monkeypatch.setattr(loop, "GradientWatch", lambda features: None)
+    unchecked = trained(similarity(), 0.5)[1]
+    assert checked.log == unchecked.log
+    assert all(torch.equal(checked.state[name], value) for name, value in unchecked.state.items())
+
+
+def test_a_frozen_part_of_the_network_is_no_lack_of_a_gradient():
+    net = network()
+    net.stem.requires_grad_(False)
+    train(net, similarity(), DATA, SPEC, seed=0, alpha=0.5, device="cpu")
+
+
 def test_bfloat16_hands_float32_features_to_the_regularizer():
     kinds = set()
 
@@ -218,7 +283,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUD
 
 def on_cuda(precision="float32", record=True, monkeypatch=None):
     if not record:
-        monkeypatch.setattr(graphs, "CALLS_BEFORE_RECORDING", float("inf"))
+        monkeypatch.setattr(cuda_graphs, "CALLS_BEFORE_CAPTURE", float("inf"))
     data = TrainingData(*(getattr(DATA, field).cuda() for field in DATA.__dataclass_fields__))
     return train(
         network().cuda(), similarity().cuda(), data, SPEC, seed=0, alpha=0.5, device="cuda", precision=precision
@@ -268,15 +333,15 @@ def test_a_step_can_be_recorded(monkeypatch):
     recorded = []
 
     class StandIn:
-        def obstacle(self, function):
+        def capture_blocker(self, function):
             function()
 
-        def record(self, function):
+        def capture(self, function):
             recorded.append(function)
             return function
 
     plain = trained(similarity(), 0.5)[1]
-    monkeypatch.setattr(loop, "recorder_for", lambda device: StandIn())
+    monkeypatch.setattr(loop, "capturer_for", lambda device: StandIn())
     replayed = trained(similarity(), 0.5)[1]
     assert len(recorded) == 2
     assert replayed.log == plain.log

@@ -5,7 +5,7 @@ import torch
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.data.augmentation import crop_and_flip
 from robustbench_pix.training.plan import batch_sizes, draw_ranks, epoch_plan, learning_rate
-from robustbench_pix.training.resident import ResidentPlan, TrainingData
+from robustbench_pix.training.steps import ResidentPlan, TrainingData
 
 SPEC = TrainingSpec(epochs=40, batch_size=64)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.graphs import side_stream
+from robustbench_pix.cuda_graphs import side_stream
 from robustbench_pix.randomness import global_streams
 from robustbench_pix.training import side_by_side as module
 from robustbench_pix.training.loop import training

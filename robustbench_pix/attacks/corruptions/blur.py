@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.corruptions.draws import Draws
 from robustbench_pix.attacks.corruptions.filters import (
+    Draws,
     blurred,
     carried,
     correlated,
@@ -23,7 +23,7 @@ from robustbench_pix.attacks.corruptions.filters import (
 )
 
 DEFOCUS = (0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1)
-"""Radius of the disk, and sigma of what smooths its edge; pixels."""
+"""Radius of the disk, and sigma of the Gaussian that smooths its edge; pixels."""
 
 GLASS = (0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)
 """Sigma in pixels of the blur before and after, and how often pixels are displaced."""

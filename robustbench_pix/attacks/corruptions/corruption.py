@@ -1,14 +1,22 @@
-"""A corruption of CIFAR-10-C by its name, at severities 0 (the image) to 5; no access to the model."""
+"""A corruption of CIFAR-10-C by its name, at severities 0 (the image) to 5; no access to the model.
+
+Where the user has CIFAR-10-C's own files, <data root>/CIFAR-10-C/fog.npy and so on with labels.npy, they are read. A
+file is uint8 (50000, 32, 32, 3): the test images of CIFAR-10 in their order, at severity 1, then 2, up to 5.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.base import FixedStrengthAttack, ImageKey, Target
-from robustbench_pix.attacks.corruptions import blur, digital, noise, published, weather
-from robustbench_pix.attacks.corruptions.draws import Draws
-from robustbench_pix.errors import JobFailedError, nearest
+from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack
+from robustbench_pix.attacks.corruptions import blur, digital, noise, weather
+from robustbench_pix.attacks.corruptions.filters import Draws
+from robustbench_pix.data.base import in_colour
+from robustbench_pix.errors import JobFailedError, UserError, nearest
+from robustbench_pix.randomness import ImageKeys
 
 CORRUPTIONS: dict[str, Callable[[Tensor, int, Draws], Tensor]] = {
     "gaussian-noise": noise.gaussian_noise,
@@ -29,20 +37,23 @@ CORRUPTIONS: dict[str, Callable[[Tensor, int, Draws], Tensor]] = {
 }
 """Each takes images float32 (N, C, H, W) in [0, 1], a severity from 1 to 5 and draws; the caller clamps the result."""
 
-SEVERITIES = range(published.SEVERITIES + 1)
+SEVERITIES = 5
+
+FOLDER = "CIFAR-10-C"
+SHAPE = 32, 32, 3
 
 
 class Corruption(FixedStrengthAttack):
     """Hendrycks and Dietterich 2019, arXiv 1903.12261, with the numbers for CIFAR-10; the same draws at all severities.
 
-    On CIFAR-10 the images are read from CIFAR-10-C's own file instead, where the user has it. What is made here is not
-    cut to 8 bits.
+    On CIFAR-10 the images are read from CIFAR-10-C's own file instead, where the user has it. Images computed
+    here are not rounded to 8 bits.
 
     Args:
         name: one of ``CORRUPTIONS``.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: it is not one of them.
     """
 
     def __init__(self, name: str) -> None:
@@ -51,29 +62,69 @@ class Corruption(FixedStrengthAttack):
         self.name = name
 
     def find_file(self, dataset: str, test_labels: Tensor, data_root: Path) -> Path | None:
-        """Return CIFAR-10-C's file of this corruption, for CIFAR-10 and where it is there; see ``published.find``."""
-        return published.find(self.name, test_labels, data_root) if dataset == "cifar10" else None
+        """Return CIFAR-10-C's file of this corruption, for CIFAR-10 if it exists; see ``find_original``."""
+        return find_original(self.name, test_labels, data_root) if dataset == "cifar10" else None
 
     def perturb(
-        self, target: Target, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: Sequence[ImageKey]
+        self, context: AttackContext, images: Tensor, labels: Tensor, strengths: Sequence[float], keys: ImageKeys
     ) -> Iterator[Tensor]:
         """Yield the images at each severity, in [0, 1].
 
         Raises:
-            JobFailedError: a strength is no severity.
+            JobFailedError: a strength is not a severity.
         """
         draws = self.draws(keys, images)
         for strength in strengths:
-            if strength not in SEVERITIES:
+            if strength not in range(SEVERITIES + 1):
                 raise JobFailedError(f"severities are 0, 1, 2, 3, 4 and 5 (got {strength:g})")
             yield self.corrupted(images, int(strength), draws) if strength else images
 
-    def draws(self, keys: Sequence[ImageKey], images: Tensor) -> Draws:
+    def draws(self, keys: ImageKeys, images: Tensor) -> Draws:
         """Return the random numbers of this corruption for images."""
         return Draws(keys, f"corruption-{self.name}", images.device)
 
     def corrupted(self, images: Tensor, severity: int, draws: Draws) -> Tensor:
         """Return images (N, C, H, W) at a severity from 1 to 5, in [0, 1]."""
         if self.file is not None:
-            return published.read(self.file, severity, draws.indices, like=images)
+            return read_original(self.file, severity, draws.indices, like=images)
         return CORRUPTIONS[self.name](images, severity, draws).clamp(0, 1)
+
+
+def find_original(name: str, test_labels: Tensor, data_root: Path) -> Path | None:
+    """Return the file of a corruption, or None if there is none.
+
+    Args:
+        name: name of the corruption, such as ``fog``.
+        test_labels: labels of the data set's test images, int64 (N,).
+        data_root: the folder of data sets.
+
+    Raises:
+        UserError: the file has another type or shape, or labels.npy is absent or does not hold the test labels.
+    """
+    path = data_root / FOLDER / f"{name.replace('-', '_')}.npy"
+    if not path.is_file():
+        return None
+    images, labels = _opened(path), _opened(path.with_name("labels.npy"))
+    expected = SEVERITIES * len(test_labels), *SHAPE
+    if images.dtype != np.uint8 or images.shape != expected:
+        found = f"{images.dtype} {images.shape}"
+        raise UserError(f"{path} must hold uint8 {expected}, not {found}; put the original there.")
+    if not np.array_equal(labels, np.tile(test_labels.numpy(), SEVERITIES)):
+        wrong = path.with_name("labels.npy")
+        raise UserError(f"{wrong} does not hold CIFAR-10's test labels {SEVERITIES} times; put the original there.")
+    return path
+
+
+def read_original(path: Path, severity: int, indices: Sequence[int], *, like: Tensor) -> Tensor:
+    """Return some corrupted test images, float32 in [0, 1], in the colour and on the device of ``like``."""
+    file = _opened(path)
+    rows = np.array(indices) + (severity - 1) * (len(file) // SEVERITIES)
+    images = torch.from_numpy(file[rows]).permute(0, 3, 1, 2)
+    return in_colour(images, "gray" if like.shape[1] == 1 else "rgb").to(like.device).to(like.dtype) / 255
+
+
+def _opened(path: Path) -> np.ndarray:
+    try:
+        return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); put the original of CIFAR-10-C there.") from error

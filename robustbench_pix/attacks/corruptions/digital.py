@@ -7,11 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from robustbench_pix.attacks.corruptions.draws import Draws
-from robustbench_pix.attacks.corruptions.filters import blurred, places, sampled
+from robustbench_pix.attacks.corruptions.filters import Draws, blurred, places, sampled
 
 CONTRAST = 0.75, 0.5, 0.4, 0.3, 0.15
-"""What is left of the contrast."""
+"""Remaining share of the contrast."""
 
 ELASTIC = (0.0, 0.0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)
 """Amplitude and smoothness of the displacement, and how far the corners move; of the shorter side."""

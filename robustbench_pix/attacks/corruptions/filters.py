@@ -1,4 +1,7 @@
-"""Blur, zoom and resample images; an image's result does not depend on the batch, so weights are added one by one."""
+"""Tools of the corruptions: random numbers, the same at all severities, and blur, zoom and resampling of images.
+
+Weights are added one by one, so that results do not depend on the batch.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +11,47 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.randomness import ImageKeys
+
+Drawn = dict[tuple[str, int, tuple[int, ...]], Tensor]
+
+
+class Draws:
+    """Numbers keyed by image; ``number`` distinguishes several draws of a corruption.
+
+    Args:
+        keys: keys of the N images.
+        purpose: names the corruption, so that no two share numbers.
+    """
+
+    def __init__(self, keys: ImageKeys, purpose: str, device: torch.device) -> None:
+        self.indices = [key.index for key in keys]
+        self.noise, self.device = PhiloxNoise(keys, purpose, device), device
+        self.drawn: Drawn = {}
+
+    def uniform(self, number: int, *shape: int) -> Tensor:
+        """Return numbers in [0, 1), multiples of 2^-24, float32 (N, *shape); callers must not change them."""
+        return self._once("uniform", number, shape)
+
+    def normal(self, number: int, *shape: int) -> Tensor:
+        """Return standard normal numbers, float32 (N, *shape); callers must not change them."""
+        return self._once("normal", number, shape)
+
+    def _once(self, kind: str, number: int, shape: tuple[int, ...]) -> Tensor:
+        key = kind, number, shape
+        if key not in self.drawn:
+            steps = torch.tensor([number], device=self.device)
+            drawn = getattr(self.noise, kind)(steps, torch.Size(shape).numel())[0]
+            self.drawn[key] = drawn.reshape(-1, *shape)
+        return self.drawn[key]
+
+
 Edge = Literal["nearest", "reflect", "mirror"]
-"""What lies outside, in scipy's words: a a | a b c, or b a | a b c, or c b | a b c."""
+"""Padding beyond the edge, in scipy's terms: a a | a b c, or b a | a b c, or c b | a b c."""
 
 SIDE = 32
-"""Pixels of the images for which the lengths are published."""
+"""Side of the images for which the lengths are published."""
 
 
 def carried(length: float, images: Tensor) -> float:
@@ -107,19 +146,26 @@ def zoomed(images: Tensor, factor: float) -> Tensor:
 def motion_blurred(images: Tensor, radius: float, sigma: float, degrees: Tensor) -> Tensor:
     """Return images (N, C, H, W), each blurred along a line in the direction of its ``degrees`` (N,).
 
-    The weights are those of ImageMagick, half a Gaussian: exp(-i^2 / 2 sigma^2) for i = 0 ... 2 ceil(radius), with sum
-    1. It takes the nearest pixel at i pixels along the line; here it is interpolated.
+    As ImageMagick's: the weights are half a Gaussian, exp(-i^2 / 2 sigma^2) for i = 0 ... 2 ceil(radius), with sum 1,
+    each of the pixel nearest to i pixels along the line.
     """
     reach = 2 * math.ceil(radius)
     weights = [math.exp(-0.5 * (place / sigma) ** 2) for place in range(reach + 1)]
-    rows, columns = places(images)
-    angle = torch.deg2rad(degrees)[:, None, None]
-    down, right = angle.sin(), angle.cos()
+    angle = torch.deg2rad(degrees)
+    height, width = images.shape[-2:]
+    places_down, places_right = (torch.arange(size, device=images.device) for size in (height, width))
     total = images * (1 / sum(weights))
     for place, weight in enumerate(weights[1:], start=1):
-        along = sampled(images, rows + place * down, columns + place * right, "nearest")
+        down, right = ((place * part - 0.5).ceil().long()[:, None] for part in (angle.sin(), angle.cos()))
+        rows, columns = (places_down + down).clamp(0, height - 1), (places_right + right).clamp(0, width - 1)
+        # Images before channels, since both are chosen for each image.
+        along = images.movedim(1, -1)[_images(images), rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
         total.add_(along, alpha=weight / sum(weights))
     return total
+
+
+def _images(images: Tensor) -> Tensor:
+    return torch.arange(len(images), device=images.device)[:, None, None]
 
 
 def _inside(size: int, radius: int, edge: Edge) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from scipy.special import pdtr
 from torch import Tensor
 
-from robustbench_pix.attacks.corruptions.draws import Draws
+from robustbench_pix.attacks.corruptions.filters import Draws
 
 GAUSSIAN = 0.04, 0.06, 0.08, 0.09, 0.10
 """Standard deviations."""

@@ -1,8 +1,8 @@
-"""At which frequencies a corruption changes images, and the groups that follow from it.
+"""Frequencies at which corruptions change images, and groups of corruptions by frequency.
 
-That robustness to a corruption depends on its frequencies is shown by Yin et al. 2019 (arXiv 1906.08988); Li et al.
-2023 ("Robust deep learning object recognition models rely on low frequency information in natural images") compare
-groups of low, medium and high frequency. Here the groups are computed from what a corruption changes.
+Yin et al. 2019 (arXiv 1906.08988) show that robustness to a corruption depends on its frequencies; Li et al. 2023
+("Robust deep learning object recognition models rely on low frequency information in natural images") compare groups of
+low, medium and high frequency. Here the groups are computed from the changes that a corruption makes.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.base import ImageKey
 from robustbench_pix.attacks.corruptions.corruption import Corruption
+from robustbench_pix.randomness import ImageKey
 
 Group = Literal["low", "medium", "high"]
 GROUPS: tuple[Group, ...] = ("low", "medium", "high")
 
 SEVERITY = 3
 IMAGES = 500
-"""At most so many test images are looked at, the first."""
+"""Largest number of test images used, the first ones."""
 
 
 class Grouping(NamedTuple):

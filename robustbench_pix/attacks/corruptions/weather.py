@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from robustbench_pix.attacks.corruptions.draws import Draws
-from robustbench_pix.attacks.corruptions.filters import carried, motion_blurred, zoomed
+from robustbench_pix.attacks.corruptions.filters import Draws, carried, motion_blurred, zoomed
+from robustbench_pix.attacks.transforms.photometric import LUMA
 
 SNOW = (
     (0.1, 0.2, 1.0, 0.6, 8, 3, 0.95),
@@ -19,16 +19,17 @@ SNOW = (
 FROST = (1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)
 """Shares of the image and of the frost."""
 
-ICE = 0.80, 0.92, 1.00
-"""Red, green and blue of the frost."""
+ICE = 0.89, 1.02, 1.09
+LEAST_ICE, MORE_ICE, ICE_DEVIATION = 0.38, 0.52, 0.087
+"""Red, green and blue of the frost, each times its level, which lies evenly between the least and the sum; and the
+deviation within an image. So are the mean colour (.565, .650, .697), the deviation of an image's level (.15) and that
+within an image of 32x32 pixels cut out of the photographs of the published code, and with them the distances."""
 
 FOG = (0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)
 """Thickness, and how fast the fog grows smooth."""
 
 BRIGHTNESS = 0.05, 0.1, 0.15, 0.2, 0.3
-"""What is added to the value."""
-
-LUMA = 0.299, 0.587, 0.114
+"""Increment of the value."""
 
 
 def snow(images: Tensor, severity: int, draws: Draws) -> Tensor:
@@ -48,8 +49,9 @@ def snow(images: Tensor, severity: int, draws: Draws) -> Tensor:
 def frost(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Mix the image with frost.
 
-    As published the frost is cut out of five photographs, which are not ours to ship. This one is made of noise: the
-    ridges of three random fields, of 4, 8 and 16 cells a side and half the weight of the one before, from 0 to 1.
+    As published the frost is cut out of five photographs, which are not ours to ship. This one is made of noise: a
+    level of each image's own and the ridges of three random fields, of 4, 8 and 16 cells a side and half the weight of
+    the one before.
     """
     share, thickness = FROST[severity - 1]
     size = list(images.shape[2:])
@@ -57,7 +59,10 @@ def frost(images: Tensor, severity: int, draws: Draws) -> Tensor:
     for number, cells in enumerate((4, 8, 16)):
         field = functional.interpolate(draws.normal(number, 1, cells, cells), size, mode="bilinear")
         ridges += 0.5**number * (1 - field.abs()).clamp(min=0)
-    return share * images + thickness * _from_0_to_1(ridges) * _ice(images)
+    deviation, mean = torch.std_mean(ridges, dim=(1, 2, 3), correction=0, keepdim=True)
+    level = LEAST_ICE + MORE_ICE * draws.uniform(3, 1, 1, 1)
+    texture = level + ICE_DEVIATION * (ridges - mean) / deviation
+    return share * images + thickness * (texture * _ice(images)).clamp(0, 1)
 
 
 def fog(images: Tensor, severity: int, draws: Draws) -> Tensor:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.results.statistics.aggregation import BASELINE
-from robustbench_pix.runs.request import GIVEN_SEED
+from robustbench_pix.results.statistics.measured import BASELINE
+from robustbench_pix.runs.request import EXTERNAL_SEED
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Those of Okabe and Ito 2008; black is the baseline's, and yellow is too pale for a line."""
@@ -113,23 +113,23 @@ def strength_name(attack: str, kind: str) -> str:
     return f"{attack_name(attack)}, {STRENGTHS.get(kind, kind)}"
 
 
-def block_name(block: pd.Series) -> tuple[str, str]:
+def setting_name(setting: pd.Series) -> tuple[str, str]:
     """Return which combination a panel shows, and with which network, size and precision."""
-    task, images = (TASKS.get(block[name], block[name]) for name in ("task", "images"))
-    network = NETWORKS.get(block["network"], block["network"])
-    told = [network, "colour" if block["colour"] == "rgb" else "gray"]
-    told += [f"size {block['size']}"] if block["size"] != "full" else []
-    told += [block["precision"]] if block["precision"] != "float32" else []
+    task, images = (TASKS.get(setting[name], setting[name]) for name in ("task", "regularization_data"))
+    network = NETWORKS.get(setting["network"], setting["network"])
+    told = [network, "colour" if setting["colour"] == "rgb" else "gray"]
+    told += [f"size {setting['size']}"] if setting["size"] != "full" else []
+    told += [setting["precision"]] if setting["precision"] != "float32" else []
     return task if task == images else f"{task}, {images} images", ", ".join(told)
 
 
 def seeds_name(rows: pd.DataFrame) -> str:
-    """Return how many seeds stand behind rows of ``recipe`` and ``seed``; given models have none.
+    """Return how many seeds stand behind rows of ``recipe`` and ``seed``; external models have none.
 
     >>> seeds_name(pd.DataFrame({"recipe": ["a", "a", "b"], "seed": [0, 1, 0]}))
     '1 to 2 seeds'
     """
-    counts = rows[rows["seed"] != GIVEN_SEED].groupby("recipe")["seed"].nunique()
+    counts = rows[rows["seed"] != EXTERNAL_SEED].groupby("recipe")["seed"].nunique()
     if counts.empty:
         return "no seed"
     least, most = int(counts.min()), int(counts.max())

@@ -9,13 +9,11 @@ import pandas as pd
 
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.paper import latex, latex_tables
-from robustbench_pix.leaderboard.paper.curve_figure import curve_figure
-from robustbench_pix.leaderboard.paper.distance_figure import distance_figure
 from robustbench_pix.leaderboard.paper.figure_style import Line, lines, seeds_name, settings
-from robustbench_pix.leaderboard.paper.panels import Panel, grid
-from robustbench_pix.results.frames import BLOCK
+from robustbench_pix.leaderboard.paper.panels import Panel, curve_figure, distance_figure, grid
+from robustbench_pix.results.frames import SETTING
 from robustbench_pix.results.published_curves import compared, published_for, read_curves, sources_of
-from robustbench_pix.results.strength_curves import distances, strength_curves
+from robustbench_pix.results.statistics.curves import distances, strength_curves
 
 PAPER_FIGURES = {"gaussian": "figure-2", "transfer-fgsm": "figure-3"}
 """The paper's own figures of an attack; those of other attacks are named after the attack."""
@@ -84,10 +82,10 @@ def not_drawn(measurements: pd.DataFrame) -> list[str]:
     """Return a sentence for each of the paper's Figures 2 and 3, or part of one, for which nothing was measured."""
     published = read_curves()
     said = []
-    there = set(measurements[["task", "images", "attack"]].itertuples(index=False, name=None))
+    there = set(measurements[["task", "regularization_data", "attack"]].itertuples(index=False, name=None))
     for attack, name in PAPER_FIGURES.items():
         rows = published[published["attack"] == attack]
-        wanted = dict.fromkeys(rows[["task", "images", "attack"]].itertuples(index=False, name=None))
+        wanted = dict.fromkeys(rows[["task", "regularization_data", "attack"]].itertuples(index=False, name=None))
         absent = [f"{task}:{images}" for task, images, _ in wanted if (task, images, attack) not in there]
         if absent:
             number = name.removeprefix("figure-")
@@ -96,21 +94,21 @@ def not_drawn(measurements: pd.DataFrame) -> list[str]:
 
 
 def shown(leaderboard: pd.DataFrame, measurements: pd.DataFrame, suite: str) -> Iterator[Shown]:
-    """Yield the figures of a suite: one an attack, a panel a block of its leaderboard."""
-    curves, alone, published = strength_curves(measurements), distances(measurements), read_curves()
+    """Yield the figures of a suite: one an attack, a panel a setting of its leaderboard."""
+    curves, alone, published = strength_curves(measurements, leaderboard), distances(measurements), read_curves()
     for attack, measured in measurements.groupby("attack", sort=False):
         with_strengths = measured["strength"].notna().any()
         source = curves if with_strengths else alone
-        of_blocks = dict(iter(source[source["attack"] == attack].groupby(BLOCK, sort=False)))
+        of_settings = dict(iter(source[source["attack"] == attack].groupby(SETTING, sort=False)))
         panels = []
-        for values in leaderboard[BLOCK].drop_duplicates().itertuples(index=False, name=None):
-            ours = of_blocks.get(values)
+        for values in leaderboard[SETTING].drop_duplicates().itertuples(index=False, name=None):
+            ours = of_settings.get(values)
             if ours is not None:
-                block = pd.Series(dict(zip(BLOCK, values, strict=True)))
-                behind = published_for(published, block, str(attack))
+                setting = pd.Series(dict(zip(SETTING, values, strict=True)))
+                behind = published_for(published, setting, str(attack))
                 behind = behind[behind["recipe"].isin(ours["recipe"])]
-                within = measured[(measured[BLOCK] == block).all(axis="columns")]
-                panels.append(Panel(block, seeds_name(within), ours, behind))
+                within = measured[(measured[SETTING] == setting).all(axis="columns")]
+                panels.append(Panel(setting, seeds_name(within), ours, behind))
         yield Shown(suite, str(attack), measured["strength_kind"].iloc[0] if with_strengths else "", measured, panels)
 
 
@@ -132,7 +130,7 @@ def _figures(
         for panel in one.panels:
             if not panel.published.empty:
                 rows = compared(panel.ours, panel.published)
-                comparisons.append(latex_tables.comparison_table(panel.block, one.attack, one.kind, rows))
+                comparisons.append(latex_tables.comparison_table(panel.setting, one.attack, one.kind, rows))
     contents[f"{suite}/figures.tex"] = "\n".join(figures).encode()
     if comparisons:
         contents[f"{suite}/comparison.tex"] = "\n".join(comparisons).encode()

@@ -1,10 +1,8 @@
-"""Tables and figures as LaTeX, for a paper that uses booktabs and graphicx."""
+"""Texts, labels and figures as LaTeX, for a paper that uses graphicx."""
 
 import re
-from collections.abc import Sequence
 
 LINE_END = r" \\"
-
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -39,33 +37,6 @@ def label(*parts: object) -> str:
     return f"{kind}:{'-'.join(rest)}"
 
 
-def table(caption: str, name: str, columns: str, head: Sequence[Sequence[str]], body: Sequence[Sequence[str]]) -> str:
-    """Return a table over both columns; cells and caption are LaTeX already.
-
-    Args:
-        caption: What stands above it.
-        name: What it is referred to by.
-        columns: A letter a column, as tabular wants it.
-        head: Lines above the rule; one that is a single text stands as it is, for rules between headings.
-        body: Lines below it.
-    """
-    lines = [
-        r"\begin{table*}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{caption}}}",
-        rf"\label{{{name}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        *(_line(cells) for cells in head),
-        r"\midrule",
-        *(_line(cells) for cells in body),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table*}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def figure(caption: str, name: str, file: str, *, both_columns: bool) -> str:
     """Return a figure that shows a file; the caption is LaTeX already."""
     kind = "figure*" if both_columns else "figure"
@@ -80,7 +51,3 @@ def figure(caption: str, name: str, file: str, *, both_columns: bool) -> str:
             "",
         ]
     )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return cells[0] if len(cells) == 1 else " & ".join(cells) + LINE_END

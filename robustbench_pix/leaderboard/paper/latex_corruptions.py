@@ -2,46 +2,33 @@
 
 import pandas as pd
 
-from robustbench_pix.leaderboard.cells import best
-from robustbench_pix.leaderboard.paper.latex_blocks import BEST, HALF, Block
-from robustbench_pix.leaderboard.paper.latex_columns import (
-    MEASURED,
-    TEXT,
-    Column,
-    measured_share,
-    share_cell,
-    table,
-)
+from robustbench_pix.leaderboard.display import best, number, records
+from robustbench_pix.leaderboard.paper.latex_columns import MEASURED, TEXT, Column, table
+from robustbench_pix.leaderboard.paper.latex_settings import BEST, HALF, SettingRows
 
 GROUPS = ("low", "medium", "high")
 PREFIX = "corruption-"
 
 
-def corruption_table(block: Block, accuracies: pd.DataFrame, groups: pd.DataFrame) -> str:
-    """Return the table of a block; nothing where no corruption was measured.
+def corruption_table(setting: SettingRows, accuracies: pd.DataFrame, groups: pd.DataFrame) -> str:
+    """Return the table of a setting; nothing where no corruption was measured.
 
     Args:
-        block: Whose table.
-        accuracies: What ``results.corruptions.accuracy_rows`` returns, of all blocks.
+        setting: Whose table.
+        accuracies: What ``results.corruptions.accuracy_rows`` returns, of all settings.
         groups: What ``results.corruptions.group_rows`` returns.
     """
-    rows = block.of(accuracies)
+    rows = setting.of(accuracies)
     if rows.empty:
         return ""
     numbers = {name: pd.to_numeric(rows[name]) for name in ("clean", "mean", "from", "to", *GROUPS)}
-    rows = rows.assign(**numbers)
-    tops = {name: best(block.scored(rows)[name]) for name in ("clean", "mean", *GROUPS)}
+    rows = rows.assign(**numbers).rename(columns={"from": "mean_low", "to": "mean_high"})
+    tops = {name: best(setting.scored(rows)[name]) for name in ("clean", "mean", *GROUPS)}
     body = [
-        [
-            block.name(row["recipe"]),
-            share_cell(row["clean"], best=tops["clean"]),
-            measured_share(row["mean"], row["from"], row["to"], best=tops["mean"]),
-            *(share_cell(row[name], best=tops[name]) for name in GROUPS),
-        ]
-        for row in rows.to_dict("records")
+        [setting.name(row["recipe"]), *(number(row, name, top) for name, top in tops.items())] for row in records(rows)
     ]
     columns = [Column("", TEXT), Column("clean"), Column("corrupted", MEASURED), *(Column(name) for name in GROUPS)]
-    first = block.rows.iloc[0]
+    first = setting.rows.iloc[0]
     within = groups[(groups["task"] == first["task"]) & (groups["colour"] == first["colour"])]
     counts = sorted(set(rows["corruptions"]))
     told = [
@@ -52,7 +39,7 @@ def corruption_table(block: Block, accuracies: pd.DataFrame, groups: pd.DataFram
         BEST,
     ]
     head = [("", 3), ("by frequency", len(GROUPS))]
-    return table(block.caption("Corruptions", told), block.label("corruptions"), columns, body, groups=head)
+    return table(setting.caption("Corruptions", told), setting.label("corruptions"), columns, body, groups=head)
 
 
 def _members(groups: pd.DataFrame) -> list[str]:

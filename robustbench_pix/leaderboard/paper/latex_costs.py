@@ -1,11 +1,10 @@
-"""What recipes cost as LaTeX: seconds of training and of attacks, a table a block."""
-
-import math
+"""What recipes cost as LaTeX: seconds of training and of attacks, a table a setting."""
 
 import pandas as pd
 
-from robustbench_pix.leaderboard.paper.latex_blocks import Block
-from robustbench_pix.leaderboard.paper.latex_columns import NOTHING, TEXT, WHOLE, Column, decimals, fixed, table, whole
+from robustbench_pix.leaderboard.display import Cell, decimals, fixed_cell
+from robustbench_pix.leaderboard.paper.latex_columns import TEXT, WHOLE, Column, table
+from robustbench_pix.leaderboard.paper.latex_settings import SettingRows
 from robustbench_pix.results.statistics.measured import BASELINE
 
 SECONDS = {"training_seconds": "training (s)", "attack_seconds": "attacks (s)", "seconds": "together (s)"}
@@ -16,31 +15,27 @@ LEGEND = (
 )
 
 
-def cost_table(block: Block, costs: pd.DataFrame) -> str:
-    """Return the table of a block; nothing where no cost is known.
+def cost_table(setting: SettingRows, costs: pd.DataFrame) -> str:
+    """Return the table of a setting; nothing where no cost is known.
 
     Args:
-        block: Whose table.
-        costs: The columns ``RECIPE_COSTS``, of all blocks.
+        setting: Whose table.
+        costs: The columns ``RECIPE_COSTS``, of all settings.
     """
-    rows = block.of(costs)
+    rows = setting.of(costs)
     if rows[list(SECONDS)].isna().all(axis=None):
         return ""
-    places = {name: decimals(rows[name]) for name in SECONDS}
+    places = {name: decimals(rows[name].max()) for name in SECONDS}
     baseline = rows.loc[rows["recipe"] == BASELINE, "training_seconds"]
     times = rows["training_seconds"] / baseline.iloc[0] if len(baseline) else baseline.reindex(rows.index)
     body = [
         [
-            block.name(row["recipe"]),
-            whole(str(row["seeds"])),
-            *(_cell(row[name], places[name]) for name in SECONDS),
-            _cell(ratio, 1),
+            setting.name(row["recipe"]),
+            Cell(str(row["seeds"])),
+            *(fixed_cell(row[name], places[name]) for name in SECONDS),
+            fixed_cell(ratio, 1),
         ]
         for row, ratio in zip(rows.to_dict("records"), times, strict=True)
     ]
     columns = [Column("", TEXT), *(Column(heading, WHOLE) for heading in ("models", *SECONDS.values(), "times"))]
-    return table(block.caption("Cost", LEGEND), block.label("costs"), columns, body)
-
-
-def _cell(value: float, places: int) -> str:
-    return NOTHING if math.isnan(value) else whole(fixed(value, places))
+    return table(setting.caption("Cost", LEGEND), setting.label("costs"), columns, body)

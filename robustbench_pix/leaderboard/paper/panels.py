@@ -1,11 +1,12 @@
-"""The panels of a figure, one a combination, in the widths of a paper, with their names and a legend below."""
+"""The panels of a figure: accuracy against strength, or distances, beside the published ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_pix.leaderboard.paper.figure_style import block_name
+from robustbench_pix.leaderboard.paper.figure_style import PUBLISHED, Line, setting_name, strength_name
+from robustbench_pix.results.published_curves import PAPER, published_distances, sources_of
 
 COLUMN_INCHES, PAGE_INCHES = 3.25, 6.75
 """The width of a column, and of both, in a paper of two columns."""
@@ -18,9 +19,9 @@ LETTER_INCHES, HANDLE_INCHES = 0.058, 0.55
 
 
 class Panel(NamedTuple):
-    """What one combination shows: its block, what stands below its name, our rows and the published ones."""
+    """What one combination shows: its setting, what stands below its name, our rows and the published ones."""
 
-    block: pd.Series
+    setting: pd.Series
     told: str
     ours: pd.DataFrame
     published: pd.DataFrame
@@ -40,7 +41,7 @@ def empty_figure(panels: list[Panel]) -> tuple[Any, list[Any]]:
     figure = Figure(figsize=(wide, ABOVE_INCHES + ROW_INCHES * rows), layout="constrained")
     places = [figure.add_subplot(rows, columns, number + 1) for number in range(len(panels))]
     for place, panel in zip(places, panels, strict=True):
-        name, network = block_name(panel.block)
+        name, network = setting_name(panel.setting)
         place.set_title(f"{name}\n{network}, {panel.told}", linespacing=1.3)
     return figure, places
 
@@ -68,3 +69,79 @@ def legend(figure: Any, handles: Iterable[Any]) -> None:
     columns = max(1, min(len(handles), int(wide / (HANDLE_INCHES + LETTER_INCHES * longest))))
     figure.set_size_inches(wide, high + LEGEND_LINE_INCHES * -(-len(handles) // columns))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2)
+
+
+def curve_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> Any:
+    """Return the figure of an attack with strengths.
+
+    Args:
+        attack: Its name.
+        panels: ``ours`` as ``strength_curves`` and ``published`` as ``published_for`` return them.
+        lines: How each recipe is drawn.
+    """
+    figure, places = empty_figure(panels)
+    for place, panel in zip(places, panels, strict=True):
+        for recipe, rows in panel.published.groupby("recipe", sort=False):
+            look = lines[str(recipe)]._replace(linestyle=PUBLISHED)._asdict()
+            label = f"{recipe}, {rows['source'].iloc[0]}"
+            place.plot(rows["strength"], rows["accuracy"], **look, label=label, markerfacecolor="white", zorder=2)
+        for recipe, line in lines.items():
+            rows = panel.ours[panel.ours["recipe"] == recipe].sort_values("strength")
+            if not rows.empty:
+                place.plot(rows["strength"], rows["accuracy"], **line._asdict(), label=recipe, zorder=3)
+                low, high = (rows["accuracy"] + sign * rows["standard_error"] for sign in (-1, 1))
+                place.fill_between(rows["strength"], low, high, color=line.color, alpha=0.2, linewidth=0)
+        place.set_ylim(0, 1.03)
+    name_axes(places, strength_name(attack, panels[0].ours["strength_kind"].iloc[0]), "accuracy")
+    legend(figure, _handles(panels, lines))
+    return figure
+
+
+def _handles(panels: list[Panel], lines: dict[str, Line]) -> Iterator[Any]:
+    """Yield what the legend explains: recipes, the bands where there are any, and where dashed curves come from."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    ours = pd.concat([panel.ours for panel in panels])
+    for recipe, line in lines.items():
+        if recipe in set(ours["recipe"]):
+            yield Line2D([], [], **line._asdict(), label=recipe)
+    if ours["standard_error"].notna().any():
+        yield Patch(color="#888888", alpha=0.35, linewidth=0, label="standard error")
+    if sources := sources_of(pd.concat([panel.published for panel in panels])):
+        yield Line2D([], [], color="#555555", linestyle=PUBLISHED, label=sources)
+
+
+def distance_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> Any:
+    """Return the figure of distances, the bars being standard errors.
+
+    Args:
+        attack: Its name.
+        panels: ``ours`` as ``distances`` returns them.
+        lines: How each recipe is drawn.
+    """
+    from matplotlib.lines import Line2D
+
+    figure, places = empty_figure(panels)
+    there = {recipe for panel in panels for recipe in panel.ours["recipe"]}
+    recipes = [recipe for recipe in lines if recipe in there][::-1]
+    gray: dict[str, Any] = {"color": "#555555", "marker": "o", "linestyle": "none"}
+    handles = {"ours": Line2D([], [], **gray, label="ours, bars: standard error")}
+    for place, panel in zip(places, panels, strict=True):
+        known = published_distances(panel.setting, attack)
+        for row in panel.ours.to_dict("records"):
+            recipe = row["recipe"]
+            height, look = recipes.index(recipe), lines[recipe]._replace(linestyle="none")._asdict()
+            place.errorbar(row["distance"], height, xerr=row["standard_error"], **look, capsize=2, label=recipe)
+            if recipe in known:
+                label = f"{recipe}, {PAPER}"
+                place.plot(known[recipe], height, **look, markerfacecolor="white", label=label)
+                handles["published"] = Line2D([], [], **gray, markerfacecolor="white", label=PAPER)
+        first = place in first_of_rows(places)
+        place.set_yticks(range(len(recipes)), recipes if first else [""] * len(recipes))
+        place.set_ylim(-0.6, len(recipes) - 0.4)
+        place.set_xlim(left=0)
+        place.xaxis.set_major_formatter(lambda distance, _: f"{1000 * distance:g}")
+    name_axes(places, r"median $\ell_2^2$ distance a pixel, $10^{-3}$", "")
+    legend(figure, handles.values())
+    return figure

@@ -1,16 +1,28 @@
 """Figure 1, one a combination: S^CNN and neural targets against S^pixel, their correlations, and all as matrices."""
 
 import textwrap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.leaderboard.cells import ABSENT, share
-from robustbench_pix.leaderboard.paper.figure_style import PUBLISHED, Line, block_name
+from robustbench_pix.leaderboard.display import ABSENT, share
+from robustbench_pix.leaderboard.paper import latex
+from robustbench_pix.leaderboard.paper.figure_style import PUBLISHED, Line, setting_name, settings
+from robustbench_pix.leaderboard.paper.figures import lines_of, pictures_of, write_files
 from robustbench_pix.leaderboard.paper.panels import LETTER_INCHES, PAGE_INCHES
+from robustbench_pix.results.published.csv_io import to_csv_text
 from robustbench_pix.results.published_curves import PAPER, SIMILARITY_CORRELATION
-from robustbench_pix.results.similarities import Matrix, Similarities, by_clusters, correlations, pairs
+from robustbench_pix.results.representations import (
+    COMBINATION,
+    CORRELATIONS,
+    Matrix,
+    Similarities,
+    by_clusters,
+    correlations,
+    pairs,
+)
 from robustbench_pix.results.statistics.intervals import student_interval
 from robustbench_pix.results.statistics.measured import BASELINE
 
@@ -69,7 +81,7 @@ def similarity_figure(found: Similarities, lines: dict[str, Line]) -> Any:
         place.set(xticks=[], yticks=[], title=symbol)
         place.spines[:].set_visible(False)
     figure.colorbar(image, cax=bar, ticks=[-1, 0, 1])
-    name, network = block_name(found.block)
+    name, network = setting_name(found.setting)
     figure.suptitle(f"{name}; {network}, {len(found.pixel)} images", y=0.985, va="top", fontsize="medium")
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), columnspacing=1.2, borderaxespad=0.2)
     return figure
@@ -166,3 +178,54 @@ def _values(measured: pd.DataFrame, recipe: str, kind: str) -> Any:
 
 def _number(value: float) -> str:
     return ABSENT if np.isnan(value) else share(value)
+
+
+NAME = "figure-1-similarity"
+
+
+def write_similarities(
+    found: list[Similarities], leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder: Path
+) -> list[Path]:
+    """Write Figure 1 of each combination, figures.tex that shows them, and similarity.csv; return the files.
+
+    They depend on no suite, and lie above the suites' folders.
+
+    Args:
+        found: the similarities; where there are none nothing is written.
+        leaderboard, measurements: the board, which says how recipes are drawn.
+        folder: where to; files of the same name are replaced.
+
+    Raises:
+        UserError: matplotlib is not installed, or the folder cannot be written to.
+    """
+    if not found:
+        return []
+    contents: dict[str, bytes] = {}
+    figures = []
+    with settings():
+        for one in found:
+            kind, _, name = latex.label(NAME, *one.setting[COMBINATION]).partition(":")
+            file = f"{kind}-{name}"
+            pictures = pictures_of(similarity_figure(one, lines_of(leaderboard, measurements)))
+            contents |= {f"{file}.{kind}": picture for kind, picture in pictures.items()}
+            figures.append(latex.figure(_caption(one), f"fig:{file}", f"{file}.pdf", both_columns=True))
+    contents["figures.tex"] = "\n".join(figures).encode()
+    contents["similarity.csv"] = to_csv_text(correlations(found), CORRELATIONS).encode()
+    return write_files(contents, folder)
+
+
+def _caption(found: Similarities) -> str:
+    """Return what a reader must know of the figure of a combination, as LaTeX."""
+    name, network = (latex.escaped(text) for text in setting_name(found.setting))
+    images, published = len(found.pixel), f"{SIMILARITY_CORRELATION:.2f}".removeprefix("0")
+    targets = f" {TARGET}: that of the neural responses which a recipe pulls towards." if found.targets else ""
+    return (
+        f"{name} ({network}): the similarity of images in trained networks, {NETWORK}, against that of their pixels, "
+        f"{PIXEL}, for all {len(pairs(found.pixel)):,} pairs of {images} images of the regularization data. "
+        f"{NETWORK}: cosine similarity of the feature maps in eval mode, centred over these images channel by channel, "
+        "weighted over layers as the recipe has learned to; where it has learned no weights, as without a regularizer, "
+        f"all layers count the same.{targets} Scatter plots, with least-squares lines, and matrices: first seed; "
+        f"images in the order of a hierarchical clustering of {PIXEL}. $r$: Pearson's, mean and 95\\% interval "
+        f"(Student's $t$) over seeds. Dashed: $r = {published}$ of {latex.escaped(PAPER)}, Fig.~1, whose similarities "
+        "are not those of a trained classifier but those that a model of neurons predicts (Li et al. 2019)."
+    )

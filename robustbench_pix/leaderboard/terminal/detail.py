@@ -3,25 +3,27 @@
 from typing import Any, NamedTuple
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from robustbench_pix.leaderboard import cells, facts
-from robustbench_pix.leaderboard.order import beside_claims
-from robustbench_pix.leaderboard.terminal.beside_score import beside_score
-from robustbench_pix.leaderboard.terminal.curves import Curves, drawn_recipes, evenly, mean_curves, plots
-from robustbench_pix.leaderboard.terminal.packing import packed
-from robustbench_pix.results.columns import DISTANCE_PREFIX, MEASUREMENTS, ROBUSTNESS_PREFIX
-from robustbench_pix.results.frames import BLOCK, typed
+from robustbench_pix.leaderboard import captions
+from robustbench_pix.leaderboard.display import HEADINGS, beside_claims, best, number, records
+from robustbench_pix.leaderboard.terminal import cells
+from robustbench_pix.leaderboard.terminal.column_layout import packed
+from robustbench_pix.leaderboard.terminal.plots import Curves, drawn_recipes, evenly, mean_curves, plots, sparkline
+from robustbench_pix.leaderboard.terminal.secondary_tables import secondary_tables
+from robustbench_pix.results.columns import MEASUREMENTS
+from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX
+from robustbench_pix.results.frames import SETTING, typed
+from robustbench_pix.results.inflation import inflation_sentences
 
-NUMBER_WIDTHS = {"clean_accuracy": 5, "score": 5, "gain": 6}
+NUMBER_WIDTHS = {"clean_accuracy": 5, "mean_auc": 5, "gain": 6}
 TIGHT_RECIPE = len("unregularized")
 
 
 class Layout(NamedTuple):
-    """How the columns of a block share the width of the terminal, in characters.
+    """How the columns of a setting share the width of the terminal, in characters.
 
     Attributes:
         curve: of a curve below a number.
@@ -43,32 +45,33 @@ class Layout(NamedTuple):
 def render(
     leaderboard: pd.DataFrame,
     measurements: pd.DataFrame,
-    robustness: pd.DataFrame,
+    aucs: pd.DataFrame,
     costs: pd.DataFrame,
     *,
     console_width: int,
 ) -> Group:
-    """Return the leaderboard for ``rich.print``: two tables a block and its curves, then what the marks mean.
+    """Return the leaderboard for ``rich.print``: two tables a setting and its curves, then what the marks mean.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it.
         measurements: What it was built from; the curves and the measuring facts are read off here.
-        robustness: The columns ``ROBUSTNESS``; of more blocks than are shown, if need be.
+        robustness: The columns ``ROBUSTNESS``; of more settings than are shown, if need be.
         costs: The columns ``RECIPE_COSTS``; likewise.
         console_width: Columns of the terminal.
     """
     if leaderboard.empty:
         return Group(Text("The leaderboard is empty."))
     measurements = typed(measurements, MEASUREMENTS)
-    tables = measurements, robustness, costs
-    of_blocks = [dict(iter(table.groupby(BLOCK, sort=False))) for table in tables]
+    tables = measurements, aucs, costs
+    of_settings = [dict(iter(table.groupby(SETTING, sort=False))) for table in tables]
     parts: list[RenderableType] = [_title(leaderboard)]
-    for block, rows in leaderboard.groupby(BLOCK, sort=False):
+    for setting, rows in leaderboard.groupby(SETTING, sort=False):
         measured, beside, spent = (
-            parts_of.get(block, table.iloc[:0]) for parts_of, table in zip(of_blocks, tables, strict=True)
+            parts_of.get(setting, table.iloc[:0]) for parts_of, table in zip(of_settings, tables, strict=True)
         )
-        parts += ["", *_block(rows, measured, beside, spent, console_width)]
-    return Group(*parts, "", Text(facts.flowing([*facts.LEGEND, *facts.BESIDE_SCORE], console_width), style="dim"))
+        parts += ["", *_setting(rows, measured, beside, spent, console_width)]
+    legend = captions.flowing([*captions.LEGEND, *captions.SECONDARY], console_width)
+    return Group(*parts, "", Text(legend, style="dim"))
 
 
 def _title(leaderboard: pd.DataFrame) -> Text:
@@ -77,12 +80,12 @@ def _title(leaderboard: pd.DataFrame) -> Text:
     return Text.assemble(("robustbench_pix", "bold"), (f"  leaderboard of the suite {named}", "dim"))
 
 
-def _block(
-    rows: pd.DataFrame, measured: pd.DataFrame, robustness: pd.DataFrame, costs: pd.DataFrame, width: int
+def _setting(
+    rows: pd.DataFrame, measured: pd.DataFrame, aucs: pd.DataFrame, costs: pd.DataFrame, width: int
 ) -> list[RenderableType]:
-    """Return the heading, the tables, the curves and the words of one block."""
+    """Return the heading, the tables, the curves and the words of one setting."""
     first = rows.iloc[0]
-    of_attacks = [name for name in rows.columns if name.startswith((ROBUSTNESS_PREFIX, DISTANCE_PREFIX))]
+    of_attacks = [name for name in rows.columns if name.startswith((AUC_PREFIX, DISTANCE_PREFIX))]
     attacks = [name for name in of_attacks if rows[name].notna().any()]
     order = beside_claims(dict(zip(rows["recipe"], rows["controls"], strict=True)))
     rows = (
@@ -90,22 +93,25 @@ def _block(
     )
     curves = mean_curves(rows, measured)
     ends = _ends(measured)
-    named = [name.removeprefix(ROBUSTNESS_PREFIX) for name in attacks]
+    named = [name.removeprefix(AUC_PREFIX) for name in attacks]
     dropped = cells.shared_word(named)
     layout = _layout(rows, attacks, dropped, width)
-    parts: list[RenderableType] = [Text(f"{first['task']} : {first['images']}", style="bold"), ""]
+    parts: list[RenderableType] = [Text(f"{first['task']} : {first['regularization_data']}", style="bold")]
+    said = [Text(f"{sentence[0].upper()}{sentence[1:]}.") for sentence in captions.verdicts(rows)]
+    parts += [*said, ""]
     for columns in layout.tables:
         parts += [_table(rows, curves, columns, layout, dropped), ""]
-    parts += [part for table in beside_score(rows, robustness, costs, ends, dropped, width) for part in (table, "")]
+    parts += [part for table in secondary_tables(rows, aucs, costs, ends, dropped, width) for part in (table, "")]
     parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), named, ends, width)
-    for recipe, status, reason in facts.stopped(rows):
+    for recipe, status, reason in captions.stopped(rows):
         parts.append(Text.assemble((recipe, "bold"), ": ", (status, "yellow"), f" - {reason}"))
-    for recipes, remark in facts.remarks(rows):
+    for recipes, remark in captions.remarks(rows):
         parts.append(Text.assemble((recipes, "bold"), f" - {remark}"))
-    parts += [Text(warning, style="yellow") for warning in facts.mixtures(measured)]
-    told = [*facts.controls(rows), *facts.never_halved(robustness, ends), *facts.measuring_facts(rows, measured)]
+    parts += [Text(warning, style="yellow") for warning in captions.mixtures(measured)]
+    told = [*captions.controls(rows), *captions.never_halved(aucs, ends), *inflation_sentences(measured)]
+    told += captions.measuring_facts(rows, measured)
     told += [f"headings leave out {dropped}"] if dropped else []
-    return [*parts, Text(facts.flowing(told, width), style="dim")]
+    return [*parts, Text(captions.flowing(told, width), style="dim")]
 
 
 def _layout(rows: pd.DataFrame, attacks: list[str], dropped: str, width: int) -> Layout:
@@ -114,7 +120,7 @@ def _layout(rows: pd.DataFrame, attacks: list[str], dropped: str, width: int) ->
     alone = rows[(rows["controls"] != "") & ~rows["below"]]
     long = max(names, *(len(f"control of {of}") for of in alone["controls"])) if len(alone) else names
     tight = min(names, TIGHT_RECIPE)
-    rank = max(len(line) for row in _records(rows) for line in ["#", *cells.rank(row).plain.split("\n")])
+    rank = max(len(line) for row in records(rows) for line in ["#", *cells.rank(row).plain.split("\n")])
     layouts = []
     for curve, gap, recipe in (
         (10, 3, long),
@@ -134,35 +140,25 @@ def _layout(rows: pd.DataFrame, attacks: list[str], dropped: str, width: int) ->
 def _table(rows: pd.DataFrame, curves: Curves, columns: list[str], layout: Layout, dropped: str) -> Table:
     """Return one table: rank, recipe, and some of the numbers and attacks."""
     # Gaps are part of the right-justified columns: the padding of outer columns differs between versions of rich.
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, border_style="dim")
+    table = cells.plain_table()
     gap = layout.gap - 1
     table.add_column("#", width=layout.rank, justify="right")
     table.add_column("recipe", width=layout.recipe)
     for name in columns:
-        number = name in NUMBER_WIDTHS
-        lines = [name.removesuffix("_accuracy")] if number else cells.heading(name, dropped)
+        lines = HEADINGS[name].split() if name in HEADINGS else cells.heading(name, dropped)
         table.add_column(Text("\n".join(lines)), width=gap + layout.widths[name], justify="right")
-    scored = rows[rows["score"].notna()]
-    best = {name: cells.best(scored[name]) for name in columns}
-    for row in _records(rows):
-        shown = [
-            cells.number(row, name, best[name])
-            if name in NUMBER_WIDTHS
-            else cells.attack(row, name, best[name], _accuracies(row, name, curves, layout))
-            for name in columns
-        ]
+    scored = rows[rows["mean_auc"].notna()]
+    tops = {name: best(scored[name]) for name in columns}
+    for row in records(rows):
+        shown = [cells.written(number(row, name, tops[name]), _curve(row, name, curves, layout)) for name in columns]
         table.add_row(cells.rank(row), cells.recipe(row, layout.recipe), *shown)
     return table
 
 
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-def _accuracies(row: dict[str, Any], column: str, curves: Curves, layout: Layout) -> list[float]:
-    """Return the accuracy at evenly spaced strengths, mean over the seeds of the row."""
-    curve = curves.get((row["recipe"], column.removeprefix(ROBUSTNESS_PREFIX)))
-    return [] if curve is None else evenly(curve, layout.curve)
+def _curve(row: dict[str, Any], column: str, curves: Curves, layout: Layout) -> str:
+    """Return the accuracy at evenly spaced strengths, mean over the seeds of the row; "" where there is no attack."""
+    curve = curves.get((row["recipe"], column.removeprefix(AUC_PREFIX)))
+    return "" if curve is None else sparkline(evenly(curve, layout.curve), layout.curve)
 
 
 def _ends(measured: pd.DataFrame) -> dict[str, str]:

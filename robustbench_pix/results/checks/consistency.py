@@ -1,4 +1,4 @@
-"""What must hold between the numbers of measurements.csv, and seldom does in a forged row."""
+"""The invariants of measurements.csv: what catches a slip without the outcome of any image."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 
 from robustbench_pix.results.checks.findings import Finding, found
 from robustbench_pix.results.columns import WORST_CASE
-from robustbench_pix.results.frames import BLOCK, KEY
+from robustbench_pix.results.frames import KEY, SETTING
 
 FILE = "measurements.csv"
 
@@ -19,34 +19,53 @@ MODEL = [*KEY, "seed"]
 CELL = [*MODEL, "attack"]
 
 SAME = {
-    "task_hash": BLOCK,
-    "suite_hash": BLOCK,
+    "task_hash": SETTING,
+    "suite_hash": SETTING,
     "recipe_hash": KEY,
     "model_id": MODEL,
-    "attack_hash": [*BLOCK, "attack"],
-    "access": [*BLOCK, "attack"],
-    "strength_kind": [*BLOCK, "attack"],
-    "n": [*BLOCK, "attack"],
-    "repetitions": [*BLOCK, "attack"],
+    "attack_hash": [*SETTING, "attack"],
+    "access": [*SETTING, "attack"],
+    "strength_kind": [*SETTING, "attack"],
+    "n": [*SETTING, "attack"],
+    "repetitions": [*SETTING, "attack"],
+    "range_from": [*SETTING, "attack"],
+    "chance": [*SETTING, "attack"],
     "attack_id": CELL,
+    "distance_inflation": CELL,
     "gradients": MODEL,
 }
 """What must be the same in all rows that share these columns."""
-
-FACTS = ["n", "correct", "failed", "area", "success_rate", "median_l2", "median_linf", "mean_queries"]
-"""What rows of one attack_id and strength share, in whatever suite or combination they stand."""
 
 
 def inconsistencies(measurements: pd.DataFrame) -> list[Finding]:
     """Return everything in measurements, the columns ``MEASUREMENTS``, that cannot be true at once."""
     table = measurements.reset_index(drop=True)
-    return [*_rows(table), *_hashes(table), *_curves(table), *_clean(table)]
+    return [*_rows(table), *_hashes(table), *_curves(table)]
+
+
+def not_requested(measurements: pd.DataFrame, requested: pd.DataFrame) -> list[Finding]:
+    """Return the measurements that no row of requested.csv asks for."""
+    rows = {tuple(row[name] for name in KEY): row for row in requested.to_dict("records")}
+    wanted = {key: ({*row["attacks"].split(","), WORST_CASE}, row["seed_list"].split(",")) for key, row in rows.items()}
+    keys = list(measurements[KEY].itertuples(index=False, name=None))
+    wrong = partial(found, FILE, measurements)
+    stopped = [key in rows and rows[key]["status"] == "not run" for key in keys]
+    other = [
+        key in wanted and (attack not in wanted[key][0] or str(seed) not in wanted[key][1])
+        for key, attack, seed in zip(keys, measurements["attack"], measurements["seed"], strict=True)
+    ]
+    return [
+        *wrong([key not in rows for key in keys], "recipe", lambda row: f"{row['recipe']} has no row in requested.csv"),
+        *wrong(stopped, "recipe", lambda row: f"{row['recipe']} was measured, but requested.csv says it was not run"),
+        *wrong(other, "attack", lambda row: f"requested.csv does not ask for {row['attack']} with seed {row['seed']}"),
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[Finding]:
     wrong = partial(found, FILE, table)
     correct, n = table["correct"].astype(float), table["n"].astype(float)
     return [
+        *wrong(n < 1, "n", lambda row: f"{row['n']} images cannot have been judged"),
         *wrong(correct > n, "correct", lambda row: f"{row['correct']} of {row['n']} images cannot be correct"),
         *wrong(
             table["failed"].astype(float) > n, "failed", lambda row: f"{row['failed']} of {row['n']} cannot have failed"
@@ -67,11 +86,6 @@ def _rows(table: pd.DataFrame) -> list[Finding]:
             lambda row: "strength, correct and accuracy must be there together, or absent together",
         ),
         *wrong(
-            table["median_linf"] > table["median_l2"] * (1 + 1e-5),
-            "median_linf",
-            lambda row: f"{row['median_linf']:.10g} is above median_l2, {row['median_l2']:.10g}, which no norm can be",
-        ),
-        *wrong(
             table.duplicated([*CELL, "strength"]),
             "",
             lambda row: f"{row['attack']} on {row['recipe']}, seed {row['seed']}, stands there twice at this strength",
@@ -83,7 +97,8 @@ def _hashes(table: pd.DataFrame) -> list[Finding]:
     findings = []
     for column, keys in SAME.items():
         first = table.groupby(keys, sort=False)[column].transform("first")
-        findings += found(FILE, table, table[column] != first, column, partial(_differs, column, keys[len(BLOCK) :]))
+        wrong = (table[column] != first) & (table[column].notna() | first.notna())
+        findings += found(FILE, table, wrong, column, partial(_differs, column, keys[len(SETTING) :]))
     made = table[table["attack_id"] != ""]
     for column in ("model_id", "attack_hash"):
         first = made.groupby("attack_id", sort=False)[column].transform("first").reindex(table.index)
@@ -93,21 +108,12 @@ def _hashes(table: pd.DataFrame) -> list[Finding]:
     findings += found(
         FILE, table, table["seed"] != seeds, "model_id", lambda row: f"{row['model_id']} has another seed above"
     )
-    facts = made.groupby(["attack_id", "strength"], sort=False, dropna=False)
-    for column in FACTS:
-        values = made[column].astype(float)
-        wrong = ((values - facts[column].transform("first").astype(float)).abs() > ROUNDING).reindex(table.index)
-        findings += found(FILE, table, wrong, column, partial(_repeated, column))
     return findings
 
 
 def _differs(column: str, keys: list[str], row: dict[str, Any]) -> str:
     of = ", ".join(f"{name} {row[name]}" for name in keys)
     return f"{row[column]} is another than above, in the same suite and combination{', ' if of else ''}{of}"
-
-
-def _repeated(column: str, row: dict[str, Any]) -> str:
-    return f"{row[column]} differs from an earlier row of the same attack_id and strength"
 
 
 def _curves(table: pd.DataFrame) -> list[Finding]:
@@ -120,9 +126,13 @@ def _curves(table: pd.DataFrame) -> list[Finding]:
     clean = cells["correct"].transform("first").astype(float).reindex(table.index)
     correct, strength = table["correct"].astype(float), table["strength"]
     lists = cells["strength"].agg(lambda values: " ".join(f"{value:.10g}" for value in values)).reset_index()
-    usual = lists.groupby([*BLOCK, "attack"], sort=False)["strength"].transform("first")
+    usual = lists.groupby([*SETTING, "attack"], sort=False)["strength"].transform("first")
     odd = lists[lists["strength"] != usual][CELL].assign(odd=True)
     others = table[CELL].merge(odd, how="left", on=CELL)["odd"].to_numpy() == True  # noqa: E712
+    largest = cells["strength"].transform("last")
+    begins = (curves["strength"] - curves["range_from"]).abs() <= ROUNDING * curves["strength"]
+    begins &= curves["strength"] < largest
+    starts = begins.groupby([curves[name] for name in CELL], sort=False).transform("sum").reindex(table.index)
     strict = table["protocol"] == "strict"
     lost = table["success_rate"] * clean
     return [
@@ -139,9 +149,14 @@ def _curves(table: pd.DataFrame) -> list[Finding]:
             lambda row: f"{row['correct']} are more than at strength 0, which the strict protocol excludes",
         ),
         *wrong(
-            (strict & ((lost - (clean - correct)).abs() > clean * ROUNDING)) | ((lost - lost.round()).abs() > 1e-4),
+            strict & ((lost - (clean - correct)).abs() > clean * ROUNDING),
             "success_rate",
             lambda row: f"{row['success_rate']:.10g} is not the share lost of the images correct at strength 0",
+        ),
+        *wrong(
+            strength.notna() & (starts != 1),
+            "range_from",
+            lambda row: f"{row['range_from']:.10g} is no strength below the largest, so no range begins there",
         ),
         *_areas(table, curves, cells),
     ]
@@ -150,11 +165,13 @@ def _curves(table: pd.DataFrame) -> list[Finding]:
 def _areas(table: pd.DataFrame, curves: pd.DataFrame, cells: Any) -> list[Finding]:
     """Check areas: a trapezoid where each strength was attacked; between two steps where distances were measured.
 
-    Attacks that were given a strength return the image itself at 0, so that the median distance there is 0. Those of
-    minimal distance have the distances of one run in all rows, and accuracies that fall. The worst case is a trapezoid.
+    Nothing counts up to ``range_from``. Attacks that were given a strength return the image itself at 0, so that the
+    median distance there is 0. Those of minimal distance have the distances of one run in all rows, and accuracies that
+    fall. The worst case is a trapezoid.
     """
     accuracy, area = curves["accuracy"], curves["area"]
-    width, earlier = curves["strength"] - cells["strength"].shift(), cells["accuracy"].shift()
+    counted = cells["strength"].shift() >= curves["range_from"] * (1 - ROUNDING)
+    width, earlier = (curves["strength"] - cells["strength"].shift()) * counted, cells["accuracy"].shift()
     added = area - cells["area"].shift()
     low, high = (np.fmin(accuracy, earlier) * width, np.fmax(accuracy, earlier) * width)
     given = (cells["median_l2"].transform("first") == 0) | (curves["attack"] == WORST_CASE)
@@ -167,25 +184,4 @@ def _areas(table: pd.DataFrame, curves: pd.DataFrame, cells: Any) -> list[Findin
         wrong.reindex(table.index),
         "area",
         lambda row: f"{row['area']:.10g} is not the area under the accuracies up to strength {row['strength']:.10g}",
-    )
-
-
-def _clean(table: pd.DataFrame) -> list[Finding]:
-    """Check clean accuracies: a model has one; fewer images are a part of more images, so neither count exceeds."""
-    starts = table[(table["strength"] == 0) & (table["attack_id"] != "")]
-    images = (starts["n"] // starts["repetitions"]).astype(float)
-    right = starts["correct"].astype(float) / starts["repetitions"].astype(float)
-    most = images.groupby([starts[name] for name in MODEL], sort=False).transform("max")
-    whole = right.where(images == most).groupby([starts[name] for name in MODEL], sort=False).transform("first")
-    same = right.groupby([*(starts[name] for name in MODEL), images], sort=False).transform("first")
-    wrong = (right != same) | (right > whole) | (images - right > most - whole)
-    return found(
-        FILE,
-        table,
-        wrong.reindex(table.index),
-        "correct",
-        lambda row: (
-            f"{row['correct']} of {row['n']} at strength 0 contradict another attack on the same images: "
-            f"{row['recipe']}, seed {row['seed']}, has one clean accuracy"
-        ),
     )

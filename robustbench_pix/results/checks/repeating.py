@@ -2,7 +2,6 @@
 
 import math
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +10,10 @@ import pandas as pd
 from robustbench_pix.devices import current
 from robustbench_pix.errors import UserError
 from robustbench_pix.identity import digest
-from robustbench_pix.results.tables import measure
+from robustbench_pix.results.measuring import measure
 from robustbench_pix.runs.attack_job import run_attack
-from robustbench_pix.runs.jobs import Job, place
+from robustbench_pix.runs.job import AttackJob, recorded_job
+from robustbench_pix.runs.locations import moved
 from robustbench_pix.runs.store import EXAMPLES, Store
 
 TOLERATED_SHARE = 0.01
@@ -56,7 +56,7 @@ def attack_again(
 
     Args:
         published: the rows of measurements.csv with this attack_id.
-        data_root: where data sets lie now, or None where they lay.
+        data_root: where data sets lie now, or None where RBP_DATA says or where they lay.
 
     Raises:
         UserError: the run's folder is damaged or not what its name says, or its model or its data are not there.
@@ -83,19 +83,11 @@ def _agreement(title: str, published: pd.DataFrame, again: pd.DataFrame) -> Agre
     return Agreement(title, moved, max(1, int(TOLERATED_SHARE * images)), f"of {images} images at a strength")
 
 
-def _job(attack_id: str, store: Store, data_root: Path | None) -> tuple[Job, dict[str, Any]]:
-    name = f"attack-{attack_id}"
-    damage = store.damage(name)
-    if damage:
-        raise UserError(f"{store.folder(name)} is damaged: {damage}.")
-    spec = store.spec(name)
-    job = Job("attack", spec["identity"], spec["context"], tuple(spec["needs"]))
-    if job.id != attack_id:
-        raise UserError(f"{store.folder(name)} holds the attack {job.id}, which is not what its name says.")
+def _job(attack_id: str, store: Store, data_root: Path | None) -> tuple[AttackJob, dict[str, Any]]:
+    spec = store.spec(f"attack-{attack_id}")
+    job = recorded_job(spec)
+    assert isinstance(job, AttackJob)
     for need in job.needs:
         if not store.has(need):
             raise UserError(f"{job.title}: the model {need} is not in {store.root}.")
-    if data_root is not None:
-        data = {**job.context["data"], "root": place(data_root)}
-        job = replace(job, context={**job.context, "data": data})
-    return job, spec
+    return moved(job, store, data_root), spec

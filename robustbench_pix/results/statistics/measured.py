@@ -1,52 +1,55 @@
-"""What was measured of the recipes of a block, seed by seed: whatever is aggregated or compared starts here."""
+"""What was measured of the recipes of a setting, seed by seed: whatever is aggregated or compared starts here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.results.columns import MEASUREMENTS, WORST_CASE
-from robustbench_pix.results.frames import BLOCK, ROWS, typed
-from robustbench_pix.runs.request import GIVEN_SEED
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, WORST_CASE
+from robustbench_pix.results.frames import SETTING, typed
+from robustbench_pix.results.statistics.scoring import Threat, attack_weights, mean_aucs
+from robustbench_pix.runs.request import EXTERNAL_SEED
 
 BASELINE = "unregularized"
 
-Block = tuple[Any, ...]
-"""The values of ``frames.BLOCK``."""
 
-
-class Recipe(NamedTuple):
-    """What was measured of one recipe of a block.
+class RecipeResults(NamedTuple):
+    """What was measured of one recipe in one setting.
 
     Attributes:
-        asked: its row of ``frames.ROWS``.
+        requested: its row of ``frames.REQUESTED``.
         attacks: the suite's, in its order, those that report a distance only among them.
-        taken: the measurements of the seeds and attacks that were asked for, by strength.
-        robustness: normalized area under the accuracy, a row a seed, a column an attack that has strengths.
-        clean: ``correct`` and ``n`` without attack, a row a seed, of the attack that judged the most images.
-        scores: mean robustness of each seed that has every attack.
-        worst: the measurements of the pointwise worst case of the seeds that were asked for, by strength.
+        taken: the measurements of the seeds and attacks that were requested, by strength.
+        robustness: AUC, a row a seed, a column an attack that has strengths.
+        threats: of each attack that was measured in the setting.
+        clean: ``correct`` and ``n`` without attack, a row a seed, of the attack that judged the most images; its
+            ``attack_id``, and its ``chance``.
+        mean_aucs: of each seed that has every attack, the mean AUC over threat groups; see ``scoring``.
+        chances: the accuracy of the best constant answer, a row a seed, a column an attack.
+        worst: the measurements of the pointwise worst case of the seeds that were requested, by strength.
     """
 
-    asked: Any
+    requested: Any
     attacks: list[str]
     taken: pd.DataFrame
-    robustness: pd.DataFrame
+    aucs: pd.DataFrame
+    threats: dict[str, Threat]
     clean: pd.DataFrame
-    scores: "pd.Series[float]"
+    mean_aucs: "pd.Series[float]"
+    chances: pd.DataFrame
     worst: pd.DataFrame
 
     @property
     def name(self) -> str:
         """The recipe's name."""
-        return str(self.asked.recipe)
+        return str(self.requested.recipe)
 
     @property
     def distances(self) -> list[str]:
         """The attacks that report a distance only."""
-        return [attack for attack in self.attacks if attack not in self.robustness.columns]
+        return [attack for attack in self.attacks if attack not in self.aucs.columns]
 
     @property
     def clean_accuracy(self) -> "pd.Series[float]":
@@ -54,15 +57,49 @@ class Recipe(NamedTuple):
         return (self.clean["correct"] / self.clean["n"]).astype(float)
 
     @property
+    def chance(self) -> "pd.Series[float]":
+        """The clean accuracy of the best constant answer, by seed."""
+        return self.clean["chance"].astype(float)
+
+    @property
+    def chance_mean_auc(self) -> "pd.Series[float]":
+        """The mean AUC of the best constant answer on the same images, by seed: no perturbation changes it."""
+        return mean_aucs(self.chances.loc[self.mean_aucs.index], self.threats)
+
+    @property
+    def weights(self) -> pd.DataFrame:
+        """The weight of each attack in the mean AUC, a row a seed that has a mean AUC."""
+        return attack_weights(self.aucs.loc[self.mean_aucs.index], self.threats)
+
+    @property
     def shown(self) -> pd.Index:
-        """The seeds that a row shows: those with every attack, else all that were asked for."""
-        return self.robustness.index if self.scores.empty else self.scores.index
+        """The seeds that a row shows: those with every attack, else all that were requested."""
+        return self.aucs.index if self.mean_aucs.empty else self.mean_aucs.index
 
     def by_seed(self, attacks: list[str], value: str) -> pd.DataFrame:
-        """Return a column of the measurements at the largest strength: a row a seed asked for, a column an attack."""
+        """Return a column of the measurements at the largest strength: a row a seed requested, a column an attack."""
         ends = self.taken[self.taken["attack"].isin(attacks)].drop_duplicates(["seed", "attack"], keep="last")
         table = ends.pivot(index="seed", columns="attack", values=value)
-        return table.reindex(index=self.robustness.index, columns=attacks).astype(float)
+        return table.reindex(index=self.aucs.index, columns=attacks).astype(float)
+
+
+class Setting(NamedTuple):
+    """What recipes share that may be compared, and their results in the order in which they were requested."""
+
+    key: tuple[Any, ...]
+    """The values of ``frames.SETTING``."""
+
+    recipes: list[RecipeResults]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The values of ``frames.SETTING`` by name."""
+        return dict(zip(SETTING, self.key, strict=True))
+
+    @property
+    def baseline(self) -> RecipeResults | None:
+        """The results of ``unregularized``, if it was requested."""
+        return next((recipe for recipe in self.recipes if recipe.name == BASELINE), None)
 
 
 def listed(texts: Iterable[str], separator: str = ",") -> list[str]:
@@ -70,56 +107,84 @@ def listed(texts: Iterable[str], separator: str = ",") -> list[str]:
     return list(dict.fromkeys(part.strip() for text in texts for part in text.split(separator) if part.strip()))
 
 
-def blocks(measurements: pd.DataFrame, rows: pd.DataFrame) -> Iterator[tuple[Block, list[Recipe]]]:
-    """Return the recipes of each block, in the order of rows.
+def settings(measurements: pd.DataFrame, requested: pd.DataFrame) -> list[Setting]:
+    """Return the settings of a board with the results of their recipes, in the order of ``requested``.
 
     Args:
         measurements: The columns ``MEASUREMENTS``.
-        rows: A row a recipe and block, measured or not: the columns ``ROWS``.
+        requested: A row a recipe and setting, measured or not: the columns ``REQUESTED``.
     """
-    measurements, rows = typed(measurements, MEASUREMENTS), typed(rows, ROWS)
-    measured = dict(iter(measurements.groupby(BLOCK, sort=False)))
-    for block, asked in rows.groupby(BLOCK, sort=False):
-        within = measured.get(block, measurements.iloc[:0])
+    measurements, requested = typed(measurements, MEASUREMENTS), typed(requested, REQUESTED)
+    measured = dict(iter(measurements.groupby(SETTING, sort=False)))
+    found = []
+    for key, rows in requested.groupby(SETTING, sort=False):
+        within = measured.get(key, measurements.iloc[:0])
+        known = within.drop_duplicates("attack")[["attack", *Threat._fields]].itertuples(index=False, name=None)
+        threats = {str(attack): Threat(*threat) for attack, *threat in known}
         distances = set(within["attack"]) - set(within.loc[within["strength"].notna(), "attack"])
         by_recipe = {str(name): part for name, part in within.groupby("recipe", sort=False)}
         nothing = within.iloc[:0]
-        yield block, [_recipe(row, by_recipe.get(str(row.recipe), nothing), distances) for row in asked.itertuples()]
+        recipes = [
+            _recipe(row, by_recipe.get(str(row.recipe), nothing), distances, threats) for row in rows.itertuples()
+        ]
+        found.append(Setting(key, recipes))
+    return found
 
 
-def paired(recipe: Recipe, other: Recipe) -> NDArray[np.float64]:
-    """Return the differences in score, recipe - other, over the seeds that both have; a given model has none."""
-    return differences(recipe.scores, other.scores)
+def paired(recipe: RecipeResults, other: RecipeResults) -> NDArray[np.float64]:
+    """Return the differences in mean AUC, recipe - other, over the seeds that both have; an external model has none."""
+    return differences(recipe.mean_aucs, other.mean_aucs)
 
 
 def differences(values: "pd.Series[float]", others: "pd.Series[float]") -> NDArray[np.float64]:
-    """Return values - others over the seeds that both have; a given model has none."""
-    common = values.index.intersection(others.index).difference([GIVEN_SEED])
-    # Scores that are equal on paper differ by rounding; unanimous differences of 1e-17 would count as certain.
-    return np.round((values[common] - others[common]).to_numpy(float), 12)
+    """Return values - others over the seeds that both have; an external model has none."""
+    one, other = values.to_dict(), others.to_dict()
+    common = [seed for seed in one if seed in other and seed != EXTERNAL_SEED]
+    # Mean AUCs that are equal on paper differ by rounding; unanimous differences of 1e-17 would count as certain.
+    return np.round([one[seed] - other[seed] for seed in common], 12).astype(float)
 
 
 def normalized_areas(curves: pd.DataFrame, *by: str) -> "pd.Series[float]":
-    """Return the area at the largest strength, divided by that strength, of each seed (and more); rows by strength."""
+    """Return the AUC of each seed (and more): the area at the largest strength, divided by the range up to there.
+
+    Args:
+        curves: the columns ``MEASUREMENTS``, rows ascending by strength.
+        by: columns beside the seed that distinguish the curves.
+    """
     ends = curves.drop_duplicates(["seed", *by], keep="last").set_index(["seed", *by])
-    return ends["area"] / ends["strength"]
+    return ends["area"] / (ends["strength"] - ends["range_from"])
 
 
-def _recipe(asked: Any, measured: pd.DataFrame, distances: set[str]) -> Recipe:
-    """Pick what was asked for out of what was measured of one recipe."""
-    attacks = listed([asked.attacks])
-    seeds = [int(seed) for seed in listed([asked.seed_list])]
-    chosen = measured["seed"].isin(seeds) & (asked.status != "not run")
+_OF_CURVES = [
+    "seed", "attack", "strength", "range_from", "area", "correct", "n", "repetitions", "attack_id", "chance",
+]  # fmt: skip
+
+
+def _recipe(requested: Any, measured: pd.DataFrame, distances: set[str], threats: dict[str, Threat]) -> RecipeResults:
+    """Pick what was requested out of what was measured of one recipe."""
+    attacks = listed([requested.attacks])
+    seeds = [int(seed) for seed in listed([requested.seed_list])]
+    chosen = measured["seed"].isin(seeds) & (requested.status != "not run")
     of_seeds = measured[chosen].sort_values("strength", kind="stable")
     taken = of_seeds[of_seeds["attack"].isin(attacks)]
-    curves = taken[taken["strength"].notna()]
+    curves = taken.loc[taken["strength"].notna(), _OF_CURVES]
     table = normalized_areas(curves, "attack").unstack("attack")
     curved = [attack for attack in attacks if attack not in distances]
-    robustness = table.reindex(index=seeds, columns=curved).astype(float)
+    aucs = table.reindex(index=seeds, columns=curved).astype(float)
     starts = curves[curves["strength"] == 0]
     place = starts["attack"].map(attacks.index)
     once = {name: starts[name] // starts["repetitions"] for name in ("correct", "n")}
     starts = starts.assign(place=place, **once).sort_values(["n", "place"], ascending=[False, True])
-    clean = starts.drop_duplicates("seed").set_index("seed")[["correct", "n"]].sort_index()
-    scores = robustness.dropna().mean(axis="columns").dropna()
-    return Recipe(asked, attacks, taken, robustness, clean, scores, of_seeds[of_seeds["attack"] == WORST_CASE])
+    clean = starts.drop_duplicates("seed").set_index("seed")[["correct", "n", "attack_id", "chance"]].sort_index()
+    chances = starts.drop_duplicates(["seed", "attack"]).pivot(index="seed", columns="attack", values="chance")
+    return RecipeResults(
+        requested=requested,
+        attacks=attacks,
+        taken=taken,
+        aucs=aucs,
+        threats=threats,
+        clean=clean,
+        mean_aucs=mean_aucs(aucs, threats),
+        chances=chances.reindex(index=seeds, columns=curved).astype(float),
+        worst=of_seeds[of_seeds["attack"] == WORST_CASE],
+    )

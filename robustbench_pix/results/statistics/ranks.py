@@ -1,4 +1,4 @@
-"""Ranks that admit what the data cannot tell: one number, an interval of ranks, and groups that are not told apart."""
+"""Ranks that follow from the verdicts of a setting: one number, an interval of ranks, and groups."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.results.statistics.intervals import LEVEL, student_interval
-from robustbench_pix.results.statistics.measured import differences
+from robustbench_pix.results.statistics.verdicts import BETTER, TOO_FEW, WORSE, Comparisons
 
 Signs = NDArray[np.int8]
-"""(recipes, recipes): 1 where the row's score surely lies above the column's, -1 where below, 0 where neither."""
+"""(recipes, recipes): 1 where the row's recipe is better than the column's, -1 where worse, 0 where neither."""
+
+SIGNS = {BETTER: 1, WORSE: -1}
 
 
 class Rank(NamedTuple):
-    """Where a recipe stands among those of its block."""
+    """Where a recipe stands among those of its setting that have a verdict."""
 
     rank: int
     rank_low: int
@@ -23,55 +24,40 @@ class Rank(NamedTuple):
     group: str
 
 
-def ranks(scores: Mapping[str, "pd.Series[float]"]) -> dict[str, Rank]:
-    """Return the rank of each recipe that can be compared, from the scores of its seeds.
+def ranks(mean_aucs: Mapping[str, "pd.Series[float]"], comparisons: Comparisons) -> dict[str, Rank]:
+    """Return the rank of each recipe that has a verdict with another one.
 
-    - ``rank`` is 1 + the number of recipes whose score minus this one's, paired by seed, has a 95% interval above 0.
-    - ``rank_low`` to ``rank_high`` holds the rank of the true means with 95% confidence: intervals against the m - 1
-      others are at 1 - .05 / (m - 1) (Bonferroni); surely better ones stand above, surely worse ones below.
-    - ``group`` lists letters; two recipes share one if these wider intervals do not tell them apart.
+    - ``rank`` is 1 + the number of recipes that are better than this one.
+    - ``rank_low`` to ``rank_high`` holds the rank of the true means of all recipes at once with 95% confidence: better
+      ones stand above, worse ones below, and of the others nothing is known. ``rank_low`` equals ``rank``.
+    - ``group`` lists letters; two recipes share one if their difference is not significant.
 
-    Where others have a score, a recipe that shares no seed with any of them has no rank; given models have no seed.
+    All three follow from the same verdicts, so that none says more. Recipes without a verdict, for want of seeds or of
+    company, have no rank.
+
+    Args:
+        mean_aucs: of the seeds of every recipe.
+        comparisons: as ``verdicts`` returns them.
     """
-    scored = {name: values for name, values in scores.items() if len(values)}
-    found = {pair: differences(scored[pair[0]], scored[pair[1]]) for pair in _pairs(list(scored))}
-    met = {name for pair, values in found.items() if len(values) for name in pair}
-    names = [name for name in scored if name in met or len(scored) == 1]
-    names.sort(key=lambda name: -float(scored[name].mean()))
-    plain, wide = (_signs(names, found, level) for level in (LEVEL, 1 - (1 - LEVEL) / max(len(names) - 1, 1)))
-    letters = _groups(wide)
+    tested = {pair: one for pair, one in comparisons.items() if one.verdict != TOO_FEW}
+    names = sorted({name for pair in tested for name in pair}, key=lambda name: (-float(mean_aucs[name].mean()), name))
+    signs = np.zeros((len(names), len(names)), dtype=np.int8)
+    for (name, other), one in tested.items():
+        signs[names.index(name), names.index(other)] = SIGNS.get(one.verdict, 0)
+    letters = _groups(signs)
+    better, worse = (signs < 0).sum(axis=1), (signs > 0).sum(axis=1)
     return {
-        name: Rank(
-            rank=1 + int((plain[place] < 0).sum()),
-            rank_low=1 + int((wide[place] < 0).sum()),
-            rank_high=len(names) - int((wide[place] > 0).sum()),
-            group=letters[place],
-        )
+        name: Rank(1 + int(better[place]), 1 + int(better[place]), len(names) - int(worse[place]), letters[place])
         for place, name in enumerate(names)
     }
 
 
-def _pairs(names: list[str]) -> list[tuple[str, str]]:
-    return [(name, other) for place, name in enumerate(names) for other in names[place + 1 :]]
-
-
-def _signs(names: list[str], found: Mapping[tuple[str, str], NDArray[np.float64]], level: float) -> Signs:
-    signs = np.zeros((len(names), len(names)), dtype=np.int8)
-    for (name, other), values in found.items():
-        if name in names and other in names:
-            low, high = student_interval(values, level)
-            row, column = names.index(name), names.index(other)
-            signs[row, column] = int(low > 0) - int(high < 0)
-            signs[column, row] = -signs[row, column]
-    return signs
-
-
 def _groups(signs: Signs) -> list[str]:
-    """Return the letters of each recipe, best first: the largest sets in which no two are told apart have one each.
+    """Return the letters of each recipe, best first: the largest sets in which no two differ have one each.
 
-    Sets are split at every pair that is told apart, and those inside others are dropped (Piepho 2004).
+    Sets are split at every pair that differs, and those inside others are dropped (Piepho 2004).
     """
-    groups = [frozenset(range(len(signs)))]
+    groups = [frozenset(range(len(signs)))] if len(signs) else []
     for row, column in np.argwhere(np.triu(signs) != 0).tolist():
         split = [part for group in groups for part in _split(group, row, column)]
         groups = [group for group in dict.fromkeys(split) if not any(group < other for other in split)]

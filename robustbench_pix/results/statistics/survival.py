@@ -29,7 +29,7 @@ def queries_to_success(queries: NDArray[np.integer], found: NDArray[np.bool_], l
     the survival function up to the limit: the mean of min(queries, limit), failures counting as the limit.
 
     Args:
-        queries: (N,), those of the first success, or, where none was found, those that were asked.
+        queries: (N,), those of the first success, or, where none was found, all of them.
         found: (N,), whether there was a success.
         limit: in queries, at least the largest of them.
 

@@ -87,7 +87,7 @@
     for (const { section, bodies, strips } of blocks) {
       for (const one of [...bodies, ...strips]) one.hidden = !shown.has(one.dataset.recipe);
       const left = bodies.filter((body) => !body.hidden).length;
-      const fits = ["task", "images", "suite"].every((name) => ["", section.dataset[name]].includes(chosen.get(name)));
+      const fits = ["task", "regularization_data", "suite"].every((name) => ["", section.dataset[name]].includes(chosen.get(name)));
       section.hidden = !(fits && left);
       const line = document.querySelector(`[data-block="${section.id}"]`);
       if (line) line.hidden = section.hidden;
@@ -104,7 +104,7 @@
   function remember() {
     const chosen = new FormData(form);
     const kept = new URLSearchParams();
-    for (const name of ["task", "images", "suite", "access"]) if (chosen.get(name)) kept.set(name, chosen.get(name));
+    for (const name of ["task", "regularization_data", "suite", "access"]) if (chosen.get(name)) kept.set(name, chosen.get(name));
     for (const box of all("[name=recipe]", form)) if (!box.checked) kept.append("without", box.value);
     if (sorted.key) kept.set("sort", (sorted.descending ? "-" : "") + sorted.key);
     history.replaceState(null, "", kept.size ? `#${kept}` : location.pathname + location.search);
@@ -112,7 +112,7 @@
 
   function recall() {
     const kept = new URLSearchParams(location.hash.slice(1));
-    for (const name of ["task", "images", "suite", "access"]) {
+    for (const name of ["task", "regularization_data", "suite", "access"]) {
       const field = form.elements[name];
       if ([...field.options].some((option) => option.value === kept.get(name))) field.value = kept.get(name);
     }

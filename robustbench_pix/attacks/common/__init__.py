@@ -1,0 +1,1 @@
+"""Tools that several attacks share: norms and balls, keyed noise, the cosine transform, losses, a cache of tensors."""

@@ -1,0 +1,1 @@
+"""Decision-based attacks: they use the predicted class alone."""

@@ -1,0 +1,1 @@
+"""Gradient-based attacks, on the attacked model (white-box) or on a source model (transfer)."""

@@ -1,0 +1,1 @@
+"""Attacks of foolbox and of the Adversarial Robustness Toolbox, by their class names."""

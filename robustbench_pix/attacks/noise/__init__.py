@@ -1,0 +1,1 @@
+"""Random noise, without access to the model."""

@@ -1,0 +1,1 @@
+"""The queried model and its query log."""

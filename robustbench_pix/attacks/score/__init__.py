@@ -1,0 +1,1 @@
+"""Score-based attacks: they use the logits, without gradients."""

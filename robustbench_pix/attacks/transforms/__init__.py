@@ -1,0 +1,1 @@
+"""Geometric and photometric transforms that people see through, without access to the model."""

@@ -1,0 +1,80 @@
+"""The regularizer ``similarity``: similarities of image pairs are pulled towards a target (equations 1 and 2)."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
+from robustbench_pix.regularizers.base import PairStep, Regularizer, RegularizerContext
+from robustbench_pix.regularizers.neural import file_digest, neural_similarity
+from robustbench_pix.regularizers.similarity import feature_similarity, similarity_loss
+from robustbench_pix.regularizers.targets import build_target
+
+RUNNING_MEAN_MOMENTUM = 0.1
+
+
+class SimilarityRegularizer(Regularizer):
+    """S^CNN is the softmax(gamma)-weighted mean over layers of the cosine similarity of centred feature maps.
+
+    Each layer is centred by a running mean of its channels, r <- 0.9 r + 0.1 m, where m is the mean over the images
+    and positions of this step; it starts at 0, is updated before use, and passes no gradient. gamma starts at 0 and
+    is trained with the network.
+    """
+
+    file_parameters = frozenset({"similarity", "responses", "order"})
+
+    def __init__(self, context: RegularizerContext, **parameters: Any) -> None:
+        super().__init__(context)
+        self.specification = SimilarityParameters(**parameters)
+        self.pairs = self.specification.pairs
+        self.penalizes = self.specification.target != "none"
+        target = build_target(context.images, self.specification, seed=context.seed, folder=context.folder)
+        self.allowed_pairs = target.allowed
+        self.register_buffer("target", target.values)
+        self.layer_logits = nn.Parameter(torch.zeros(len(context.feature_shapes)))
+        for layer, shape in enumerate(context.feature_shapes):
+            self.register_buffer(f"mean_{layer}", torch.zeros(shape[0]))
+
+    @classmethod
+    def unavailable(cls, parameters: dict[str, Any], folder: Path | None) -> str | None:
+        """The neural target needs a file."""
+        specification = SimilarityParameters(**parameters)
+        if specification.target == "neural" and not (specification.similarity or specification.responses):
+            return "needs neural responses or similarities: name a file in the recipe (rbp show neural)"
+        return None
+
+    @classmethod
+    def check(cls, parameters: dict[str, Any], folder: Path | None, images: int) -> str | None:
+        """Read the neural target's files before training."""
+        specification = SimilarityParameters(**parameters)
+        if specification.target != "neural":
+            return None
+        neural_similarity(specification, folder, images)
+        return file_digest(specification, folder)
+
+    def allowed(self) -> Tensor | None:
+        """The pairs that an ablation keeps."""
+        return self.allowed_pairs
+
+    def forward(self, step: PairStep) -> Tensor:
+        """Return L_sim of equation 2."""
+        centred = [self._centred(layer, *maps) for layer, maps in enumerate(zip(step.first, step.second, strict=True))]
+        similarity = feature_similarity([first for first, _ in centred], [second for _, second in centred])
+        predicted = torch.softmax(self.layer_logits, dim=0) @ similarity
+        return similarity_loss(predicted, self.get_buffer("target")[step.ranks])
+
+    def report(self) -> dict[str, float]:
+        """Return the learned weight of each layer; it tends to collapse on one."""
+        weights = torch.softmax(self.layer_logits.detach(), dim=0).tolist()
+        return {f"layer_weight_{layer}": weight for layer, weight in enumerate(weights)}
+
+    def _centred(self, layer: int, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both feature maps minus the updated running mean of their channels."""
+        mean = self.get_buffer(f"mean_{layer}")
+        with torch.no_grad():
+            step_mean = torch.cat([first, second]).mean(dim=(0, 2, 3))
+            mean.lerp_(step_mean, RUNNING_MEAN_MOMENTUM)
+        centre = mean.clone()[:, None, None]
+        return first - centre, second - centre

@@ -1,0 +1,176 @@
+"""Plan the trainings of one combination: what is added to which network, on which data, from which seed."""
+
+import inspect
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from robustbench_pix.catalogue.registries import datasets, networks, regularizers
+from robustbench_pix.catalogue.regularizer_parameters import Penalty
+from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, TaskSpec
+from robustbench_pix.data.base import ImageData, load_dataset
+from robustbench_pix.errors import UserError
+from robustbench_pix.regularizers.base import Regularizer
+from robustbench_pix.runs.identities import Regularization, TrainedTask, TrainingIdentity
+from robustbench_pix.runs.job import DataLocation, TrainingContext, TrainingJob
+from robustbench_pix.runs.locations import images_location, load_regularization_images, place
+from robustbench_pix.runs.request import SOURCE_SEED, Combination, RunConfig
+
+
+class Architecture(NamedTuple):
+    """A reference to a network, the folder in which ``file.py:attribute`` is looked up, and the parameters."""
+
+    reference: str
+    folder: Path
+    parameters: dict[str, Any]
+
+
+def of_source(source: SourceSpec, task: TaskSpec, folder: Path) -> Architecture:
+    """Return the network of a source model; ``folder`` is that of the entry that states it.
+
+    Another network than the task's has those of the task's parameters that it takes, such as width and input scaling.
+
+    Raises:
+        UserError: there is no such network.
+    """
+    if source.network is None:
+        return Architecture(task.network, task.folder, {**task.network_parameters, **source.network_parameters})
+    takes = inspect.signature(networks.load(source.network, folder)).parameters
+    shared = {name: value for name, value in task.network_parameters.items() if name in takes}
+    return Architecture(source.network, folder, {**shared, **source.network_parameters})
+
+
+class TrainingPlanner:
+    """Plans the training jobs of one combination.
+
+    Attributes:
+        data: the labelled data set of the task.
+        own: the network of the task.
+        local_code: whether something named is defined in the running script, so that no other process can do its jobs.
+
+    Raises:
+        UserError: data is missing, or has no labels or no test images.
+    """
+
+    def __init__(self, config: RunConfig, task: TaskSpec, combination: Combination) -> None:
+        self.config, self.task, self.combination = config, task, combination
+        self.colour = config.colour or task.colour
+        self.data = load_dataset(task.dataset, task.folder, root=config.data_folder, colour=self.colour)
+        if self.data.train_labels is None or self.data.test_images is None:
+            raise UserError(f"The data set {task.dataset!r} of the task {task.name} has no labels or no test images.")
+        self.own = Architecture(task.network, task.folder, task.network_parameters)
+        self.local_code = datasets.portable(task.dataset) is None
+        self.data_location = DataLocation(
+            reference=task.dataset, folder=place(task.folder), root=place(config.data_folder), colour=self.colour
+        )
+        self.images_location = images_location(
+            combination.regularization_data,
+            config.workspace,
+            config.data_folder,
+            self.colour,
+            task.training.regularization_images,
+        )
+        self.images_digest: str | None = None
+
+    def regularization(self, recipe: RecipeSpec, penalty: Penalty | None) -> tuple[Regularization | None, str | None]:
+        """Return what a recipe adds to training, None for nothing, or the reason why it cannot run."""
+        if recipe.regularizer is None or penalty is None or penalty.alpha == 0:
+            return None, None
+        target = regularizers.load(recipe.regularizer, recipe.folder)
+        reference = regularizers.portable(recipe.regularizer)
+        self.local_code |= reference is None
+        parameters, files, named = penalty.parameters, None, frozenset[str]()
+        try:
+            if isinstance(target, type) and issubclass(target, Regularizer):
+                if reason := target.unavailable(parameters, recipe.folder):
+                    return None, reason
+                files, named = target.check(parameters, recipe.folder, len(self._images())), target.file_parameters
+            return Regularization(
+                regularizer=reference or recipe.regularizer,
+                source=regularizers.source(recipe.regularizer, recipe.folder),
+                files=files,
+                alpha=penalty.alpha,
+                parameters={key: value for key, value in parameters.items() if key not in named and value is not None},
+                images=self._digest_of_images(),
+            ), None
+        except ValueError as error:
+            raise UserError(f"{recipe.path}: {recipe.regularizer} refused its parameters: {error}.") from error
+
+    def training(
+        self,
+        recipe: RecipeSpec | None,
+        penalty: Penalty | None,
+        regularization: Regularization | None,
+        seed: int,
+        network: Architecture,
+    ) -> TrainingJob:
+        """Return a training; the source models of attacks, without a recipe, have the same job in every combination."""
+        identity = TrainingIdentity(
+            task=self.task_identity(network),
+            seed=seed,
+            precision=self.config.precision,
+            regularization=regularization,
+        )
+        name = recipe.name if recipe else "source model"
+        other = "" if network.reference == self.own.reference else f" ({network.reference})"
+        on = str(self.combination) if regularization else self.task.name
+        context = TrainingContext(
+            title=f"train {name}{other} on {on}{self.size}, seed {seed}",
+            task=self.task.name,
+            task_folder=place(network.folder),
+            recipe=name,
+            recipe_folder=place(recipe.folder) if recipe else None,
+            parameters=penalty.stated if penalty else {},
+            channels=self.data.train_images.shape[1],
+            classes=self.data.classes,
+            data=self.data_location,
+            images_data=self.images_location,
+        )
+        return TrainingJob(identity, context)
+
+    def sources(self, spec: AttackSpec) -> list[TrainingJob]:
+        """Return the trainings of the models whose gradients a transfer attack takes.
+
+        Raises:
+            UserError: there is no such recipe or network, or a recipe cannot run.
+        """
+        try:
+            return [self._source(source, spec.folder) for source in spec.sources or (SourceSpec(),)]
+        except UserError as error:
+            raise UserError(f"Cannot build a source model for {spec.name}: {error}") from error
+
+    def _source(self, source: SourceSpec, folder: Path) -> TrainingJob:
+        recipe = self.config.workspace.recipe(source.recipe)
+        penalty = recipe.penalty(self.task.name, self.combination.regularization_data)
+        regularization, reason = self.regularization(recipe, penalty)
+        if reason:
+            raise UserError(f"The recipe {recipe.name} cannot run: it {reason}.")
+        network = of_source(source, self.task, folder)
+        trained_with = recipe if regularization else None
+        return self.training(trained_with, penalty, regularization, SOURCE_SEED + source.seed, network)
+
+    def task_identity(self, network: Architecture) -> TrainedTask:
+        """Return what the task adds to the identity of a training of this network."""
+        self.local_code |= networks.portable(network.reference) is None
+        return TrainedTask(
+            dataset=self.data.digest,
+            network=network.reference,
+            network_source=networks.source(network.reference, network.folder),
+            network_parameters=network.parameters,
+            training=self.task.training,
+            colour=self.colour,
+        )
+
+    @property
+    def size(self) -> str:
+        """The size of the task for a title, unless it is full."""
+        return "" if self.config.size == "full" else f", {self.config.size}"
+
+    def _images(self) -> Tensor:
+        return load_regularization_images(self.images_location)
+
+    def _digest_of_images(self) -> str:
+        if self.images_digest is None:
+            self.images_digest = ImageData(self._images()).digest
+        return self.images_digest
