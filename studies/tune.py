@@ -35,7 +35,7 @@ def measure(
     from robustbench_pix.evaluation.batch import AttackSetting
     from robustbench_pix.evaluation.evaluate import evaluate
     from robustbench_pix.networks.building import build_network
-    from robustbench_pix.regularizers.base import RegularizerContext
+    from robustbench_pix.recipes.contract import RecipeContext
     from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
     from robustbench_pix.runs.request import parse_combination
     from robustbench_pix.runs.training_job import feature_shapes
@@ -61,7 +61,7 @@ def measure(
             else load_dataset(combination.regularization_data, None, root=Path(root), colour=task.colour)
         )
         images = regularization_images(of, count=training.regularization_images, colour=task.colour)
-        setting = RegularizerContext(images, feature_shapes(network, images, "cpu"), seed)
+        setting = RecipeContext(images, feature_shapes(network, images, "cpu"), seed)
         regularizer = SimilarityRegularizer(setting, **{k: v for k, v in resolved.items() if k != "alpha"})
     trained = train(
         network,

@@ -5,7 +5,14 @@ from robustbench_pix.catalogue.registry import Registry
 regularizers = Registry(
     "regularizer",
     "robustbench_pix.regularizers",
-    {"similarity": "robustbench_pix.regularizers.similarity_regularizer:SimilarityRegularizer"},
+    {
+        "similarity": "robustbench_pix.regularizers.similarity_regularizer:SimilarityRegularizer",
+        "blur": "robustbench_pix.recipes.blur:Blur",
+        "noise-trained": "robustbench_pix.recipes.noise_training:NoiseTrained",
+        "label-smoothing": "robustbench_pix.recipes.label_smoothing:LabelSmoothing",
+        "input-gradient": "robustbench_pix.recipes.input_gradient:InputGradient",
+        "spectral": "robustbench_pix.recipes.spectrum:Spectral",
+    },
 )
 
 attacks = Registry(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -83,7 +84,7 @@ class Tuned(BaseModel):
 class RecipeSpec(CatalogueSpec):
     """What is added to training. ``controls`` names the recipe whose parameters and tuning this control shares."""
 
-    regularizer: str | None = None
+    regularizer: str | None = Field(default=None, validation_alias=AliasChoices("recipe", "regularizer"))
     parameters: Parameters = {}
     tuned: tuple[Tuned, ...] = ()
     controls: str | None = None

@@ -48,7 +48,7 @@ class Workspace:
         return self.root / "leaderboard"
 
     def recipe(self, name: str) -> RecipeSpec:
-        """Return a recipe; a control takes over the parameters and tuning of the recipe that it controls."""
+        """Return a recipe; a control takes over parameters and tuning of a recipe that has the same regularizer."""
         spec = self._read(RecipeSpec, "recipe", name)
         if spec.controls is None:
             return spec
@@ -59,6 +59,8 @@ class Workspace:
             raise UserError(
                 f"{spec.path}: controls = {spec.controls!r} is itself a control; name the recipe it controls."
             )
+        if controlled.regularizer != spec.regularizer:
+            return spec
         tuned = [{**_fields(override), **spec.parameters} for override in controlled.tuned]
         fields = {**spec.model_dump(), "parameters": {**controlled.parameters, **spec.parameters}}
         return _validated(RecipeSpec, {**fields, "tuned": [*tuned, *map(_fields, spec.tuned)]})

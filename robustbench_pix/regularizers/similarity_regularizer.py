@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
-from robustbench_pix.regularizers.base import PairStep, Regularizer, RegularizerContext
+from robustbench_pix.recipes.contract import RecipeContext, Step
+from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.regularizers.neural import file_digest, neural_similarity
 from robustbench_pix.regularizers.similarity import feature_similarity, similarity_loss
 from robustbench_pix.regularizers.targets import build_target
@@ -25,7 +26,7 @@ class SimilarityRegularizer(Regularizer):
 
     file_parameters = frozenset({"similarity", "responses", "order"})
 
-    def __init__(self, context: RegularizerContext, **parameters: Any) -> None:
+    def __init__(self, context: RecipeContext, **parameters: Any) -> None:
         super().__init__(context)
         self.specification = SimilarityParameters(**parameters)
         self.pairs = self.specification.pairs
@@ -58,7 +59,7 @@ class SimilarityRegularizer(Regularizer):
         """The pairs that an ablation keeps."""
         return self.allowed_pairs
 
-    def forward(self, step: PairStep) -> Tensor:
+    def forward(self, step: Step) -> Tensor:
         """Return L_sim of equation 2."""
         centred = [self._centred(layer, *maps) for layer, maps in enumerate(zip(step.first, step.second, strict=True))]
         similarity = feature_similarity([first for first, _ in centred], [second for _, second in centred])

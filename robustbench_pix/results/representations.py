@@ -246,7 +246,7 @@ def _target(training: TrainingJob, images: int, catalogue: Workspace) -> Tensor:
     """
     context, added = training.context, training.identity.regularization
     reason = UserError("Its file has changed since the training.")
-    parameters, folders = SimilarityParameters(**context.regularizer_parameters), [context.recipe_folder]
+    parameters, folders = SimilarityParameters(**context.recipe_parameters), [context.recipe_folder]
     if context.recipe in catalogue.names(FOLDERS["recipe"]):
         folders.insert(0, catalogue.recipe(context.recipe).folder)
     for folder in folders:

@@ -34,9 +34,13 @@ from robustbench_pix.runs.store import Store
 
 def code_locations(recorded: CodeLocation, store: Store, at_hand: CodeLocation | None) -> Iterator[CodeLocation]:
     """Yield where a model's code may be found, the most trusted first, each once."""
-    key, workspace = "folder" if recorded.reference else "task_folder", store.root.absolute().parent
-    folders = [workspace] if recorded.reference else [workspace / FOLDERS["task"], workspace / FOLDERS["attack"]]
-    changes: list[dict[str, Any]] = [at_hand.stated if at_hand else {}, *({key: folder} for folder in folders), {}]
+    workspace = store.root.absolute().parent
+    own: list[dict[str, Any]] = [{"folder": workspace}]
+    if not recorded.reference:
+        recipe = {"recipe_folder": workspace / FOLDERS["recipe"]} if recorded.recipe_folder else {}
+        own = [{"task_folder": workspace / FOLDERS[kind], **recipe} for kind in ("task", "attack")]
+        own += [recipe]
+    changes = [at_hand.stated if at_hand else {}, *own, {}]
     found = [recorded.model_copy(update=change) for change in changes]
     yield from (code for number, code in enumerate(found) if code not in found[:number])
 

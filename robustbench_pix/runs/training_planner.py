@@ -11,7 +11,8 @@ from robustbench_pix.catalogue.regularizer_parameters import Penalty
 from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.errors import UserError
-from robustbench_pix.regularizers.base import Regularizer
+from robustbench_pix.recipes.building import require_known_parameters
+from robustbench_pix.recipes.contract import Recipe, defines, needs_images, remains_without_penalty
 from robustbench_pix.runs.identities import Regularization, TrainedTask, TrainingIdentity
 from robustbench_pix.runs.job import DataLocation, TrainingContext, TrainingJob
 from robustbench_pix.runs.locations import images_location, load_regularization_images, place
@@ -75,24 +76,30 @@ class TrainingPlanner:
 
     def regularization(self, recipe: RecipeSpec, penalty: Penalty | None) -> tuple[Regularization | None, str | None]:
         """Return what a recipe adds to training, None for nothing, or the reason why it cannot run."""
-        if recipe.regularizer is None or penalty is None or penalty.alpha == 0:
+        if recipe.regularizer is None or penalty is None:
             return None, None
         target = regularizers.load(recipe.regularizer, recipe.folder)
+        if penalty.alpha == 0 and not remains_without_penalty(target):
+            return None, None
         reference = regularizers.portable(recipe.regularizer)
         self.local_code |= reference is None
         parameters, files, named = penalty.parameters, None, frozenset[str]()
+        with_images = needs_images(target)
         try:
-            if isinstance(target, type) and issubclass(target, Regularizer):
+            require_known_parameters(target, parameters, recipe.regularizer)
+            if isinstance(target, type) and issubclass(target, Recipe):
                 if reason := target.unavailable(parameters, recipe.folder):
                     return None, reason
-                files, named = target.check(parameters, recipe.folder, len(self._images())), target.file_parameters
+                images = len(self._images()) if with_images else 0
+                files, named = target.check(parameters, recipe.folder, images), target.file_parameters
             return Regularization(
                 regularizer=reference or recipe.regularizer,
                 source=regularizers.source(recipe.regularizer, recipe.folder),
                 files=files,
                 alpha=penalty.alpha,
                 parameters={key: value for key, value in parameters.items() if key not in named and value is not None},
-                images=self._digest_of_images(),
+                images=self._digest_of_images() if with_images else None,
+                own_network=defines(target, "network"),
             ), None
         except ValueError as error:
             raise UserError(f"{recipe.path}: {recipe.regularizer} refused its parameters: {error}.") from error
@@ -114,7 +121,7 @@ class TrainingPlanner:
         )
         name = recipe.name if recipe else "source model"
         other = "" if network.reference == self.own.reference else f" ({network.reference})"
-        on = str(self.combination) if regularization else self.task.name
+        on = str(self.combination) if regularization and regularization.images else self.task.name
         context = TrainingContext(
             title=f"train {name}{other} on {on}{self.size}, seed {seed}",
             task=self.task.name,
