@@ -40,7 +40,7 @@ def code_locations(recorded: CodeLocation, store: Store, at_hand: CodeLocation |
         recipe = {"recipe_folder": workspace / FOLDERS["recipe"]} if recorded.recipe_folder else {}
         own = [{"task_folder": workspace / FOLDERS[kind], **recipe} for kind in ("task", "attack")]
         own += [recipe]
-    changes = [at_hand.stated if at_hand else {}, *own, {}]
+    changes = [*([at_hand.stated] if at_hand else []), *own, {}]
     found = [recorded.model_copy(update=change) for change in changes]
     yield from (code for number, code in enumerate(found) if code not in found[:number])
 

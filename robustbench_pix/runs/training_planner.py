@@ -86,7 +86,7 @@ class TrainingPlanner:
         parameters, files, named = penalty.parameters, None, frozenset[str]()
         with_images = needs_images(target)
         try:
-            require_known_parameters(target, parameters, recipe.regularizer)
+            require_known_parameters(target, parameters, recipe.name)
             if isinstance(target, type) and issubclass(target, Recipe):
                 if reason := target.unavailable(parameters, recipe.folder):
                     return None, reason

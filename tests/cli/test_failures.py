@@ -87,9 +87,9 @@ def test_parameters_that_a_regularizer_does_not_take(regularizers, workspace, ru
     (workspace / "models/good.toml").write_text(
         'summary = "x"\nregularizer = "bad.py:good"\nparameters = { alpha = 1, layer = 2 }\n'
     )
-    said = run("--format", "csv", recipes=["good"])
-    assert said.code == 1
-    assert "has no parameter layer" in board(said.out)["good"]["note"]
+    refusal = run("--format", "csv", recipes=["unregularized", "good"]).refusal
+    assert refusal == "The recipe 'good' has no parameter layer; it takes: none."
+    assert not list((workspace / "runs").glob("train-*"))  # It is found before anything is trained.
 
 
 def test_in_processes_of_their_own_as_well(regularizers, run):
