@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from robustbench_pix.recipes.contract import Batch, Recipe, RecipeContext, Step
     from robustbench_pix.recipes.tools import Tools
     from robustbench_pix.regularizers.base import Regularizer
+    from robustbench_pix.runs.manifest import file_digest
     from robustbench_pix.runs.training_job import load_model
 
 _ELSEWHERE = {
@@ -29,6 +30,7 @@ _ELSEWHERE = {
     "load_model": "robustbench_pix.runs.training_job",
     "RobustBenchPixError": "robustbench_pix.errors",
     "UserError": "robustbench_pix.errors",
+    "file_digest": "robustbench_pix.runs.manifest",
     "Regularizer": "robustbench_pix.regularizers.base",
     "Recipe": "robustbench_pix.recipes.contract",
     "RecipeContext": "robustbench_pix.recipes.contract",
@@ -61,6 +63,7 @@ __all__ = [
     "attack",
     "dataset",
     "evaluate",
+    "file_digest",
     "load_model",
     "network",
     "regularizer",

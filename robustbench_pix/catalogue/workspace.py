@@ -1,7 +1,9 @@
 """A workspace: a folder with models/, attacks/, runs/ and leaderboard/; its own files win over shipped ones."""
 
+import fnmatch
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +20,9 @@ SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.par
 
 FOLDERS = {"recipe": "models", "task": "models/tasks", "attack": "attacks", "suite": "attacks/suites"}
 """What a catalogue file states -> the folder of such files, in a workspace as in the package."""
+
+ALL = "all"
+"""Stands for every recipe."""
 
 LARGEST_BYTES = 2**16
 DEEPEST = 20
@@ -85,6 +90,24 @@ class Workspace:
         """Return the names of all catalogue files in a folder such as ``models`` or ``attacks/suites``."""
         files = [*(self.root / folder).glob("*.toml"), *(SHIPPED / folder).glob("*.toml")]
         return sorted({file.stem for file in files if file.is_file() and not file.name.startswith(".")})
+
+    def recipe_names(self, stated: Iterable[str]) -> list[str]:
+        """Return the recipes that texts state, each once: names, lists with commas, patterns with ``*``, or ``all``.
+
+        Raises:
+            UserError: no recipe matches a pattern; names are not looked up.
+
+        >>> Workspace(Path()).recipe_names(["pixel,thresholded", "unreg*"])
+        ['pixel', 'thresholded', 'unregularized']
+        """
+        known, found = self.names(FOLDERS["recipe"]), list[str]()
+        for pattern in (part.strip() for text in stated for part in text.split(",")):
+            is_pattern = any(mark in pattern for mark in "*?[")
+            matching = known if pattern == ALL else fnmatch.filter(known, pattern) if is_pattern else [pattern]
+            if not matching:
+                raise UserError(f"No recipe matches {short(pattern)}; rbp recipes lists them.")
+            found += matching
+        return list(dict.fromkeys(found))
 
     def _read(self, spec: type[AnySpec], what: str, name: str) -> AnySpec:
         known = name in self.names(FOLDERS[what])

@@ -39,6 +39,10 @@ NEEDS = {
 """Attribute of a step -> the need under which it is there."""
 
 
+SLOTS = ("network", "begin", "batch", "loss", "penalty")
+DECLARED = ("pairs", "singles", "task_features", "double_backward")
+
+
 @dataclass(frozen=True)
 class RecipeContext:
     """The inputs of a recipe's constructor.
@@ -195,6 +199,16 @@ def defines(recipe: Any, slot: str) -> bool:
     """Return whether a recipe, or a class of recipes, defines a slot such as ``batch``."""
     of = recipe if isinstance(recipe, type) else type(recipe)
     return issubclass(of, Recipe) and getattr_static(of, slot) is not getattr_static(Recipe, slot)
+
+
+def slots_of(recipe: Any) -> list[str]:
+    """Return the slots that a class of recipes, or a function, defines."""
+    return [slot for slot in SLOTS if defines(recipe, slot)] if isinstance(recipe, type) else ["penalty"]
+
+
+def needs_of(recipe: Any) -> list[str]:
+    """Return the needs that a class of recipes, or a function, declares."""
+    return [need for need in DECLARED if getattr(recipe, need)] if isinstance(recipe, type) else ["pairs"]
 
 
 def remains_without_penalty(recipe: Any) -> bool:

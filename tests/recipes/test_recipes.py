@@ -9,12 +9,13 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn import functional
 
+from robustbench_pix.catalogue import recipe_slots
 from robustbench_pix.catalogue.registries import regularizers
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.segments import BatchNorm2d, differentiable_twice, segmented
 from robustbench_pix.recipes.blur import BlurredNetwork, gaussian_blur, gaussian_kernel
 from robustbench_pix.recipes.building import build_recipe, recipe_network
-from robustbench_pix.recipes.contract import Batch, RecipeContext, Step
+from robustbench_pix.recipes.contract import Batch, RecipeContext, Step, needs_of, slots_of
 from robustbench_pix.recipes.input_gradient import InputGradient
 from robustbench_pix.recipes.label_smoothing import LabelSmoothing
 from robustbench_pix.recipes.noise_training import NoiseTrained
@@ -42,6 +43,11 @@ def trained(name, *, double=False, **changes):
         net, recipe = net.double(), recipe.double()
     result = train(net, recipe, DATA, SPEC, seed=0, alpha=ALPHAS.get(name, 1.0), device="cpu", **changes)
     return net, result
+
+
+def test_stated_slots_and_needs_are_those_of_the_classes():
+    found = {name: (slots_of(target), needs_of(target)) for name in SHIPPED if (target := regularizers.load(name))}
+    assert found == {name: (list(stated.slots), list(stated.needs)) for name, stated in recipe_slots.SHIPPED.items()}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
