@@ -15,6 +15,21 @@ from tests import finished_jobs as jobs  # noqa: E402
 
 torch.set_num_threads(1)
 
+LONGEST = (
+    *("runs/test_runs.py", "leaderboard/test_verification.py", "evaluation/test_gradient_checks.py"),
+    *("attacks/test_linear.py", "cli/test_boards.py", "leaderboard/test_image_verification.py"),
+    *("benchmarks/test_benchmarks.py", "cli/test_surroundings.py", "cli/test_figures.py", "runs/test_processes.py"),
+    *("benchmarks/test_tampering.py", "leaderboard/test_forgeries.py", "test_readme.py", "cli/test_failures.py"),
+)
+"""The files that take longest come first, so that no worker is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    """Move the tests of the longest files to the front."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
 _path, _elsewhere = list(sys.path), set[str]()
 """Where modules are looked for before any test, and names of those that lie in no test's folder."""
 
