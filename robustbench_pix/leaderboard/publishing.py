@@ -132,10 +132,10 @@ def publish(folder: Path, board: Board) -> list[Path]:
         UserError: The folder cannot be written to.
     """
     board = changed(
-        board.derived_again(),
+        board,
         measurements=_sorted(board.measurements, [*KEY, "seed", "attack", "strength"]),
         requested=_sorted(board.requested, KEY),
-    )
+    ).derived_again()
     columns = leaderboard_columns(board.leaderboard.columns)
     mean_aucs = board.leaderboard["mean_auc"]
     leaderboard = _sorted(board.leaderboard.assign(loss=-mean_aucs), [*SETTING, "rank", "loss", "recipe"])

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,11 +31,17 @@ FILES = [
 ]
 
 
-@pytest.fixture
-def published(tmp_path):
+@pytest.fixture(scope="module")
+def of_tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("of-tables")
     measured, board = tables(attacks=ALL)
-    publish(tmp_path, as_board(measured=measured, leaderboard=board, costs=costs()))
-    return tmp_path
+    publish(folder, as_board(measured=measured, leaderboard=board, costs=costs()))
+    return folder
+
+
+@pytest.fixture
+def published(of_tables, tmp_path):
+    return shutil.copytree(of_tables, tmp_path, dirs_exist_ok=True)
 
 
 def read(folder):

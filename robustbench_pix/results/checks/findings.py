@@ -66,7 +66,7 @@ def disagreements(
         key: the columns that name a row.
         of: what the derived table was derived from, in words.
     """
-    names = published[key].apply(tuple, axis="columns") if len(published) else pd.Series(dtype=object)
+    names = _names(published, key)
     twice = published.duplicated(key)
     findings = found(file, published, twice, key[-1], lambda row: f"the row of {row[key[-1]]} stands there twice")
     aligned = derived.drop_duplicates(key).set_index(key)
@@ -78,14 +78,20 @@ def disagreements(
         if column.name in key:
             continue
         values = pd.Series(expected[column.name].to_numpy(), index=kept.index)
-        wrong = _differ(kept[column.name], values, column).reindex(published.index, fill_value=False)
-        told = published.assign(derived=values)
-        findings += found(file, told, wrong, column.name, partial(_says, column.name, key[-1], of))
-    absent = derived[~derived[key].apply(tuple, axis="columns").isin(set(names))] if len(derived) else derived
+        wrong = _differ(kept[column.name], values, column)
+        if wrong.any():
+            told = published.assign(derived=values)
+            wrong = wrong.reindex(published.index, fill_value=False)
+            findings += found(file, told, wrong, column.name, partial(_says, column.name, key[-1], of))
+    absent = derived[~_names(derived, key).isin(set(names))]
     return findings + [
         Finding(file, None, "", f"the row of {', '.join(str(row[name]) for name in key)} is missing")
         for row in absent.to_dict("records")
     ]
+
+
+def _names(table: pd.DataFrame, key: list[str]) -> "pd.Series[Any]":
+    return pd.Series(list(table[key].itertuples(index=False, name=None)), index=table.index, dtype=object)
 
 
 def _differ(published: "pd.Series[Any]", derived: "pd.Series[Any]", column: Column) -> "pd.Series[bool]":
