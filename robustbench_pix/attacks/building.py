@@ -8,8 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from robustbench_pix.attacks.base import Attack, AttackContext, FixedStrengthAttack, MinimalDistanceAttack
-from robustbench_pix.attacks.libraries.classes import CLASSES
-from robustbench_pix.attacks.libraries.known_issues import engine_of
+from robustbench_pix.attacks.libraries.classes import CLASSES, engine_of
 from robustbench_pix.attacks.libraries.signatures import check_signature
 from robustbench_pix.attacks.requirements import fits
 from robustbench_pix.catalogue.registries import attacks

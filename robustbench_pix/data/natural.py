@@ -1,20 +1,22 @@
 """Natural images as regularization data: any folder of pictures, cropped to 9:16 and reduced to 36x64 pixels.
 
-Pictures of every pixel format are brought to 8 bits of red, green and blue in full range, or refused.
-"""
+Pictures of every pixel format are brought to 8 bits of red, green and blue in full range, or refused."""
 
 import os
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from robustbench_pix.data.base import ImageData, required
-from robustbench_pix.data.cache import cached
+from robustbench_pix.data.base import ImageData, cache_folder, required
 from robustbench_pix.errors import UserError
+from robustbench_pix.identity import digest
 from robustbench_pix.randomness import stream
 
 COUNT = 5000
@@ -164,3 +166,44 @@ def _reduced_from_16_bits(picture: Image.Image, box: Box, size: tuple[int, int])
     resized = Image.fromarray(values).crop(box).resize(size, Image.Resampling.BOX)
     levels = np.rint(np.asarray(resized) * (LARGEST_OF_8_BITS / LARGEST_OF_16_BITS)).astype(np.uint8)
     return np.repeat(levels[None], 3, axis=0)
+
+
+def cached(key: Any, *, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return the uint8 array cached under a key, or compute and cache it.
+
+    A damaged file is computed again; if the cache folder cannot be written, nothing is cached.
+
+    Args:
+        key: a JSON value of everything that the array depends on.
+        shape: the shape of the array.
+        make: computes the array.
+    """
+    cache = cache_folder()
+    if cache is None:
+        return make()
+    path = cache / "prepared" / f"{digest(key)}.npz"
+    array = _read(path, shape)
+    if array is None:
+        array = make()
+        with suppress(OSError):
+            _write(path, array)
+    return array
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    try:
+        # An .npz file, because its checksum is compared on reading; an .npy file has none.
+        with path.open("rb") as file, np.load(file) as arrays:
+            array = arrays["array"]
+    except Exception:  # absent or damaged files are computed again
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    """Write under another name, then rename: a reader finds the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        part = Path(scratch) / path.name
+        np.savez(part, array=array)
+        part.replace(path)

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.attacks.recorded import CHECKPOINTS, DISTANCE_AT
 
 Kind = Literal["text", "integer", "number"]
 

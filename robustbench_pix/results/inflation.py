@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.evaluation.answers import INFLATION_IMAGES
+from robustbench_pix.attacks.recorded import INFLATION_IMAGES
 from robustbench_pix.results.statistics.intervals import student_interval
 from robustbench_pix.results.statistics.measured import differences
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS
-from robustbench_pix.evaluation.answers import NO_ANSWER
+from robustbench_pix.attacks.libraries.classes import KNOWN_DEFECTS
+from robustbench_pix.attacks.recorded import NO_ANSWER
 from robustbench_pix.identity import digest
 from robustbench_pix.results.inflation import INFLATION_ALLOWED
 

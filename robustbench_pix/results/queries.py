@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.attacks.recorded import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.results.columns import QUERIES, names
 from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.statistics.survival import queries_to_success

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES
 from robustbench_pix.results.corruptions import accuracy_rows, group_rows
 from robustbench_pix.results.frames import typed

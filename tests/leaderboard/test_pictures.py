@@ -6,7 +6,7 @@ import pytest
 
 import robustbench_pix
 from robustbench_pix.data.digits import CREDIT, digits
-from robustbench_pix.evaluation.example_images import KEPT_IMAGES
+from robustbench_pix.evaluation.evaluate import KEPT_IMAGES
 from robustbench_pix.leaderboard.publishing import merge, publish
 from robustbench_pix.results.checks.picture_checks import false_pictures
 from robustbench_pix.results.columns import PICTURES

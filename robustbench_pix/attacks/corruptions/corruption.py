@@ -12,28 +12,28 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack
-from robustbench_pix.attacks.corruptions import blur, digital, noise, weather
+from robustbench_pix.attacks.corruptions import noise_and_blur, weather_and_digital
 from robustbench_pix.attacks.corruptions.filters import Draws
 from robustbench_pix.data.base import in_colour
 from robustbench_pix.errors import JobFailedError, UserError, nearest
 from robustbench_pix.randomness import ImageKeys
 
 CORRUPTIONS: dict[str, Callable[[Tensor, int, Draws], Tensor]] = {
-    "gaussian-noise": noise.gaussian_noise,
-    "shot-noise": noise.shot_noise,
-    "impulse-noise": noise.impulse_noise,
-    "defocus-blur": blur.defocus_blur,
-    "glass-blur": blur.glass_blur,
-    "motion-blur": blur.motion_blur,
-    "zoom-blur": blur.zoom_blur,
-    "snow": weather.snow,
-    "frost": weather.frost,
-    "fog": weather.fog,
-    "brightness": weather.brightness,
-    "contrast": digital.contrast,
-    "elastic-transform": digital.elastic_transform,
-    "pixelate": digital.pixelate,
-    "jpeg-compression": digital.jpeg_compression,
+    "gaussian-noise": noise_and_blur.gaussian_noise,
+    "shot-noise": noise_and_blur.shot_noise,
+    "impulse-noise": noise_and_blur.impulse_noise,
+    "defocus-blur": noise_and_blur.defocus_blur,
+    "glass-blur": noise_and_blur.glass_blur,
+    "motion-blur": noise_and_blur.motion_blur,
+    "zoom-blur": noise_and_blur.zoom_blur,
+    "snow": weather_and_digital.snow,
+    "frost": weather_and_digital.frost,
+    "fog": weather_and_digital.fog,
+    "brightness": weather_and_digital.brightness,
+    "contrast": weather_and_digital.contrast,
+    "elastic-transform": weather_and_digital.elastic_transform,
+    "pixelate": weather_and_digital.pixelate,
+    "jpeg-compression": weather_and_digital.jpeg_compression,
 }
 """Each takes images float32 (N, C, H, W) in [0, 1], a severity from 1 to 5 and draws; the caller clamps the result."""
 

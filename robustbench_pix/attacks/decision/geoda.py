@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.base import AttackContext, MinimalDistanceAttack
-from robustbench_pix.attacks.common.dct import cosines
-from robustbench_pix.attacks.common.norms import distances, lengths, spread
+from robustbench_pix.attacks.common.norms import cosines, distances, lengths, spread
 from robustbench_pix.attacks.common.philox import PhiloxNoise
 from robustbench_pix.attacks.querying.oracle import Oracle, in_parts
 from robustbench_pix.attacks.requirements import minimizes, positive, whole

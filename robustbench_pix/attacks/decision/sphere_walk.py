@@ -10,7 +10,7 @@ has its own directions and step lengths and makes the same number of queries, so
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.common.dct import cosines
+from robustbench_pix.attacks.common.norms import cosines
 from robustbench_pix.attacks.common.philox import PhiloxNoise
 from robustbench_pix.attacks.querying.oracle import Oracle, in_parts
 

@@ -17,8 +17,7 @@ from robustbench_pix.attacks.base import AttackContext, SearchAttack
 from robustbench_pix.attacks.common.losses import cross_entropy, targeted_ratio
 from robustbench_pix.attacks.common.norms import Ball
 from robustbench_pix.attacks.common.philox import PhiloxNoise
-from robustbench_pix.attacks.gradient.active_images import ActiveImages
-from robustbench_pix.attacks.gradient.apgd import ascend
+from robustbench_pix.attacks.gradient.apgd import ActiveImages, ascend
 from robustbench_pix.attacks.gradient.fab import nearest
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.attacks.requirements import bounds, whole

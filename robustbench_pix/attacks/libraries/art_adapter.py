@@ -19,8 +19,8 @@ from robustbench_pix.attacks.base import (
     SearchAttack,
 )
 from robustbench_pix.attacks.common.norms import Ball
+from robustbench_pix.attacks.libraries.classes import reason
 from robustbench_pix.attacks.libraries.failures import Failures
-from robustbench_pix.attacks.libraries.known_issues import reason
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.randomness import ImageKey, ImageKeys, global_streams

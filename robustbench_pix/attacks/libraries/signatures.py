@@ -5,8 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from robustbench_pix.attacks.libraries.classes import CLASSES
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, refused
+from robustbench_pix.attacks.libraries.classes import CLASSES, KNOWN_DEFECTS, refused
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.errors import UserError, nearest, unknown
 

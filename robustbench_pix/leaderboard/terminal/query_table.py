@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.attacks.recorded import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.leaderboard.captions import flowing
 from robustbench_pix.leaderboard.display import (
     QUERY_COUNTS,

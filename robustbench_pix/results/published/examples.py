@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from robustbench_pix.attacks.querying.checkpoints import DISTANCE_AT
+from robustbench_pix.attacks.recorded import DISTANCE_AT
 from robustbench_pix.errors import UserError
 from robustbench_pix.results.checks.findings import ABSOLUTE, RELATIVE, Finding
 from robustbench_pix.results.checks.outcomes import Outcomes

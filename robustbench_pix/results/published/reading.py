@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from robustbench_pix.catalogue.names import wrong_name
+from robustbench_pix.catalogue.workspace import wrong_name
 from robustbench_pix.errors import UserError, short
 from robustbench_pix.results.checks.provenance_form import wrong_form
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, PICTURES, QUERIES, REQUESTED, SAMPLING, Column, names

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from robustbench_pix.attacks.recorded import NO_ANSWER
 from robustbench_pix.catalogue.specs import Access
-from robustbench_pix.evaluation.answers import NO_ANSWER
 from robustbench_pix.identity import digest
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.measuring import range_from
