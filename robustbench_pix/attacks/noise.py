@@ -1,6 +1,6 @@
 """Random noise in units of pixels in [0, 1], without access to the model: independent entries, or one frequency band.
 
-Each image has one draw, keyed by the image and scaled to every strength: the same for every model, so that differences
+Each image has one draw of its own, scaled to every strength: the same for every model, so that differences
 between recipes are not differences of noise. (foolbox's noise, in contrast, has a fixed norm.)
 """
 
@@ -113,14 +113,10 @@ class LaplaceNoise(Noise):
         return generator.laplace(0, math.sqrt(0.5), (1, *shape)).astype(np.float32)
 
 
-class SpeckleNoise(Noise):
+class SpeckleNoise(GaussianNoise):
     """x + sigma x n, with n standard normal (Hendrycks, Dietterich 2019, arXiv 1903.12261): none where x is 0."""
 
     purpose = "speckle-noise"
-
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw standard normal numbers."""
-        return generator.standard_normal((1, *shape), dtype=np.float32)
 
     def noisy(self, images: Tensor, draws: Tensor, strength: float) -> Tensor:
         """Add sigma times image times draws."""
@@ -193,7 +189,8 @@ class BandNoise(Noise):
     Frequencies are shares of the Nyquist frequency, half a cycle a pixel: along an axis they reach 1, in the corners of
     the spectrum sqrt(2). Frequency 0, the mean of a channel, is in no band. n is scaled to a root mean square of 1 over
     all entries of the image, whatever the band: at one strength bands have the same energy before clamping. All bands
-    of an image are cut out of the same white noise.
+    of an image are cut out of the same white noise. Networks differ in the frequencies to which they are sensitive (Yin
+    et al. 2019, arXiv 1906.08988), and robust ones rely on low ones (Li et al. 2023, PLOS Comput. Biol. 19, e1010932).
 
     Args:
         low: at least 0.

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
 
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.common.norms import reach
@@ -38,8 +37,7 @@ def repeats(trial: Trial, first: Outcome) -> Broken:
     """Repeated runs give the same bytes."""
     again = trial.run()
     same = first.raw.keys() == again.raw.keys() and all(
-        torch.equal(first.raw[place], again.raw[place]) or _both_nan(first.raw[place], again.raw[place])
-        for place in first.raw
+        torch.allclose(first.raw[place], again.raw[place], rtol=0, atol=0, equal_nan=True) for place in first.raw
     )
     return None if same else "it is not deterministic"
 
@@ -167,10 +165,6 @@ PROPERTIES: dict[str, Callable[[Trial, Outcome], Broken]] = {
     one.__name__: one
     for one in (repeats, batch, bounds, budget, model, labels, alone, zero, states, ends, files, inputs)
 }
-
-
-def _both_nan(this: Tensor, other: Tensor) -> bool:
-    return bool(torch.equal(this.isnan(), other.isnan()) and torch.equal(this.nan_to_num(), other.nan_to_num()))
 
 
 MOST = {"steps": 12, "max_iter": 5, "restarts": 2, "queries": 200, "query_limit": 200, "max_queries": 200}

@@ -146,10 +146,6 @@ class Trial:
         generator = torch.Generator().manual_seed(7)
         return 0.2 + 0.6 * torch.rand(IMAGES, self.channels, SIDE, SIDE, generator=generator)
 
-    def quadratic(self) -> QuadraticClassifier:
-        """Return the model of most trials."""
-        return QuadraticClassifier(self.channels, seed=0)
-
     def run(
         self,
         numbers: Sequence[int] = range(IMAGES),
@@ -165,7 +161,7 @@ class Trial:
             Exception: whatever the attack raises.
         """
         spec, images = self.spec, self.images()
-        network = (network or self.quadratic()).eval().requires_grad_(False)
+        network = (network or QuadraticClassifier(self.channels, seed=0)).eval().requires_grad_(False)
         if spec.access == "transfer":
             source = (source or QuadraticClassifier(self.channels, seed=0)).eval().requires_grad_(False)
         clean = predict(network, images, device="cpu")

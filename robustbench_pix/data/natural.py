@@ -1,6 +1,7 @@
 """Natural images as regularization data: any folder of pictures, cropped to 9:16 and reduced to 36x64 pixels.
 
-Pictures of every pixel format are brought to 8 bits of red, green and blue in full range, or refused."""
+Pictures of every pixel format are brought to 8 bits of red, green and blue in full range, or refused.
+"""
 
 import os
 import tempfile
@@ -23,6 +24,7 @@ COUNT = 5000
 HEIGHT, WIDTH = 36, 64
 CROP_HEIGHT, CROP_WIDTH = 144, 256
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+KINDS = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
 PREPARATION_VERSION = 2
 """Raised with any change that alters a prepared pixel, so that older cached arrays are not used again."""
 
@@ -30,7 +32,7 @@ PREPARATION_VERSION = 2
 def natural(root: Path, *, colour: str) -> ImageData:
     """Return 5,000 pictures of the folder ``root/natural`` (all, where there are fewer) as (N, C, 36, 64), no labels.
 
-    A fixed keyed permutation of the sorted relative paths chooses and orders them, so they are the same for every seed.
+    A fixed permutation of the sorted relative paths chooses and orders them, so they are the same for every seed.
     Each is rotated by its EXIF tag, cropped (see ``centre_crop``) and area-resized; gray is the luma of that. Decoded
     pictures are cached.
 
@@ -40,12 +42,12 @@ def natural(root: Path, *, colour: str) -> ImageData:
     folder = required(root) / "natural"
     if not folder.is_dir():
         raise UserError(
-            f"There is no folder {folder}; put pictures there ({_suffixes()}, in subfolders or not), such as ImageNet's"
+            f"There is no folder {folder}; put pictures there ({KINDS}, in subfolders or not), such as ImageNet's"
             " training images, or name the folder above it with --data-root or RBP_DATA."
         )
     names = sorted(_pictures(folder))
     if len(names) < 2:
-        raise UserError(f"{folder} holds {len(names)} pictures ({_suffixes()}); put at least 2 there.")
+        raise UserError(f"{folder} holds {len(names)} pictures ({KINDS}); put at least 2 there.")
     chosen = [names[index] for index in stream("natural-images").permutation(len(names))[:COUNT]]
     images = cached(
         ["natural", PREPARATION_VERSION, Image.__version__, _state(folder, chosen)],
@@ -87,12 +89,9 @@ def _pictures(folder: Path) -> Iterator[str]:
     # os.walk, because Path.rglob passes over linked folders, and a subset of ImageNet is often made of links.
     for place, _, names in os.walk(folder, followlinks=True):
         relative = Path(place).relative_to(folder)
-        yield from ((relative / name).as_posix() for name in names if _is_picture(name))
-
-
-def _is_picture(name: str) -> bool:
-    # A leading dot marks the companion files that macOS writes, which bear the suffix of a picture.
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        # A leading dot marks the companion files that macOS writes, which bear the suffix of a picture.
+        pictures = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+        yield from ((relative / name).as_posix() for name in pictures)
 
 
 def _state(folder: Path, names: list[str]) -> list[str | int]:
@@ -112,10 +111,6 @@ def _decoded(path: Path) -> np.ndarray:
             return prepare(picture)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         raise UserError(f"The picture {path} cannot be decoded ({error}); replace or delete it.") from error
-
-
-def _suffixes() -> str:
-    return ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
 
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")

@@ -1,4 +1,4 @@
-"""From a data set to the inputs of training: regularization data, and the training and validation split."""
+"""From a data set to the inputs of training: augmentation, regularization data, training and validation split."""
 
 from typing import NamedTuple
 
@@ -21,15 +21,15 @@ class Crops(NamedTuple):
     flips: Tensor
 
 
-def draw_crops(generator: np.random.Generator, count: int, padding: int = PADDING) -> Crops:
-    """Draw uniform offsets in 0 to 2 * padding and fair flips for a number of images, on the CPU.
+def draw_crops(generator: np.random.Generator, count: int) -> Crops:
+    """Draw uniform offsets in 0 to 2 * PADDING and fair flips for a number of images, on the CPU.
 
     >>> rows, columns, flips = draw_crops(np.random.default_rng(0), 1000)
     >>> int(rows.min()), int(rows.max()), flips.dtype
     (0, 8, torch.bool)
     """
-    rows = generator.integers(2 * padding + 1, size=count, dtype=np.int64)
-    columns = generator.integers(2 * padding + 1, size=count, dtype=np.int64)
+    rows = generator.integers(2 * PADDING + 1, size=count, dtype=np.int64)
+    columns = generator.integers(2 * PADDING + 1, size=count, dtype=np.int64)
     flips = generator.integers(2, size=count, dtype=np.int64).astype(bool)
     return Crops(*map(torch.from_numpy, (rows, columns, flips)))
 

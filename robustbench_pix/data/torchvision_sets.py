@@ -1,4 +1,7 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100 through torchvision, from disk or by its download."""
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100 through torchvision, from disk or by its download.
+
+Absent files are downloaded without leaving partial ones.
+"""
 
 import shutil
 import socket
@@ -6,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,15 +137,12 @@ MNIST = Source(
     test_shape=(10000, 1, 28, 28),
     classes=10,
 )
-FASHION_MNIST = Source(
+FASHION_MNIST = replace(
+    MNIST,
     title="Fashion-MNIST",
     torchvision_class="FashionMNIST",
     folder="FashionMNIST/raw",
-    files=IDX_FILES,
     archives=tuple(f"FashionMNIST/raw/{name}.gz" for name in IDX_FILES),
-    train_shape=(60000, 1, 28, 28),
-    test_shape=(10000, 1, 28, 28),
-    classes=10,
 )
 CIFAR10 = Source(
     title="CIFAR-10",
@@ -155,16 +155,14 @@ CIFAR10 = Source(
     classes=10,
     regularization_augmentation="crop-and-flip",
 )
-CIFAR100 = Source(
+CIFAR100 = replace(
+    CIFAR10,
     title="CIFAR-100",
     torchvision_class="CIFAR100",
     folder="cifar-100-python",
     files=("train", "test", "meta"),
     archives=("cifar-100-python.tar.gz",),
-    train_shape=(50000, 3, 32, 32),
-    test_shape=(10000, 3, 32, 32),
     classes=100,
-    regularization_augmentation="crop-and-flip",
 )
 
 

@@ -12,13 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.base import (
-    AttackContext,
-    FixedStrengthAttack,
-    MinimalDistanceAttack,
-    Pool,
-    TensorCache,
-)
+from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack, MinimalDistanceAttack, Pool, TensorCache
 from robustbench_pix.attacks.decision.starting_points import find_starts
 from robustbench_pix.attacks.querying.oracle import BudgetSpentError, Oracle
 from robustbench_pix.attacks.querying.query_log import QueryLog

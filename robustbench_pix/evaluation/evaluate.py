@@ -91,28 +91,23 @@ GRADIENT_BATCH = 256
 QUERY_BATCH = 4096
 """Batch size of own attacks without gradients on a GPU."""
 
-COLUMN_TYPES = {
-    "label": np.int16,
-    "clean_prediction": np.int16,
-    "prediction": np.int16,
-    "correct": np.bool_,
-    "failed": np.bool_,
-    "queries": np.int32,
-    "found_at": np.int32,
-    "queries_at_half": np.int32,
+COLUMN_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("label", "clean_prediction", "prediction"), np.int16),
+    **dict.fromkeys(("correct", "failed"), np.bool_),
+    **dict.fromkeys(("queries", "found_at", "queries_at_half"), np.int32),
 }
 """All other columns are float32."""
 
 
 def attacked_indices(task: str, images: int, wanted: int | None) -> np.ndarray:
-    """Return the attacked test images: all, or a fixed keyed choice; a smaller choice is a subset of a larger one."""
+    """Return the attacked test images: all, or a fixed choice; a smaller choice is a subset of a larger one."""
     if wanted is None or wanted >= images:
         return np.arange(images)
     return np.sort(image_order(task, images)[:wanted])
 
 
 def image_order(task: str, images: int) -> np.ndarray:
-    """Return the test indices in the fixed keyed order in which attacks on fewer images choose them."""
+    """Return the test indices in the fixed order in which attacks on fewer images choose them."""
     return stream("attacked-images", task).permutation(images)
 
 

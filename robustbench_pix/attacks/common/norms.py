@@ -1,4 +1,4 @@
-"""Norms and balls: lengths of perturbations, projections, steepest directions and random points."""
+"""Norms, balls and the cosine basis: lengths and projections of perturbations, steepest directions, random points."""
 
 import math
 from dataclasses import dataclass, replace

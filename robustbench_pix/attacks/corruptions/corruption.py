@@ -18,22 +18,16 @@ from robustbench_pix.data.base import in_colour
 from robustbench_pix.errors import JobFailedError, UserError, nearest
 from robustbench_pix.randomness import ImageKeys
 
+_NOISES = noise_and_blur.gaussian_noise, noise_and_blur.shot_noise, noise_and_blur.impulse_noise
+_BLURS = noise_and_blur.defocus_blur, noise_and_blur.glass_blur, noise_and_blur.motion_blur, noise_and_blur.zoom_blur
+_WEATHER = weather_and_digital.snow, weather_and_digital.frost, weather_and_digital.fog, weather_and_digital.brightness
+_DIGITAL = (
+    *(weather_and_digital.contrast, weather_and_digital.elastic_transform),
+    *(weather_and_digital.pixelate, weather_and_digital.jpeg_compression),
+)
+
 CORRUPTIONS: dict[str, Callable[[Tensor, int, Draws], Tensor]] = {
-    "gaussian-noise": noise_and_blur.gaussian_noise,
-    "shot-noise": noise_and_blur.shot_noise,
-    "impulse-noise": noise_and_blur.impulse_noise,
-    "defocus-blur": noise_and_blur.defocus_blur,
-    "glass-blur": noise_and_blur.glass_blur,
-    "motion-blur": noise_and_blur.motion_blur,
-    "zoom-blur": noise_and_blur.zoom_blur,
-    "snow": weather_and_digital.snow,
-    "frost": weather_and_digital.frost,
-    "fog": weather_and_digital.fog,
-    "brightness": weather_and_digital.brightness,
-    "contrast": weather_and_digital.contrast,
-    "elastic-transform": weather_and_digital.elastic_transform,
-    "pixelate": weather_and_digital.pixelate,
-    "jpeg-compression": weather_and_digital.jpeg_compression,
+    one.__name__.replace("_", "-"): one for one in (*_NOISES, *_BLURS, *_WEATHER, *_DIGITAL)
 }
 """Each takes images float32 (N, C, H, W) in [0, 1], a severity from 1 to 5 and draws; the caller clamps the result."""
 
@@ -91,12 +85,7 @@ class Corruption(FixedStrengthAttack):
 
 
 def find_original(name: str, test_labels: Tensor, data_root: Path) -> Path | None:
-    """Return the file of a corruption, or None if there is none.
-
-    Args:
-        name: name of the corruption, such as ``fog``.
-        test_labels: labels of the data set's test images, int64 (N,).
-        data_root: the folder of data sets.
+    """Return the file of a corruption such as ``fog`` below the folder of data sets, or None if there is none.
 
     Raises:
         UserError: the file has another type or shape, or labels.npy is absent or does not hold the test labels.

@@ -12,17 +12,8 @@ import torch
 from scipy.special import pdtr
 from torch import Tensor
 
-from robustbench_pix.attacks.corruptions.filters import (
-    Draws,
-    blurred,
-    carried,
-    correlated,
-    gaussian_weights,
-    motion_blurred,
-    moved,
-    sum_of,
-    zoomed,
-)
+from robustbench_pix.attacks.corruptions import filters
+from robustbench_pix.attacks.corruptions.filters import Draws
 
 GAUSSIAN = 0.04, 0.06, 0.08, 0.09, 0.10
 """Standard deviations."""
@@ -86,11 +77,11 @@ ZOOM = 1.06, 1.11, 1.16, 1.21, 1.26
 def defocus_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Average over a disk of pixels whose edge a 3x3 Gaussian smooths; mirrored at the image's edge."""
     radius, smoothing = DEFOCUS[severity - 1]
-    weights = gaussian_weights(smoothing, 1)
-    smooth = correlated(correlated(images, weights, -2, "mirror"), weights, -1, "mirror")
+    weights = filters.gaussian_weights(smoothing, 1)
+    smooth = filters.correlated(filters.correlated(images, weights, -2, "mirror"), weights, -1, "mirror")
     reach = range(-math.floor(radius), math.floor(radius) + 1)
     disk = [(row, column) for row in reach for column in reach if row**2 + column**2 <= radius**2]
-    return sum_of([(1 / len(disk), moved(smooth, row, column, "mirror")) for row, column in disk])
+    return filters.sum_of([(1 / len(disk), filters.moved(smooth, row, column, "mirror")) for row, column in disk])
 
 
 def glass_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
@@ -100,26 +91,28 @@ def glass_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
     files of CIFAR-10-C were made so, and so it is done here. It leaves out the first two rows and columns.
     """
     sigma, times = GLASS[severity - 1]
-    glass = blurred(images, sigma, truncate=4, edge="nearest")
+    glass = filters.blurred(images, sigma, truncate=4, edge="nearest")
     height, width = images.shape[-2:]
     inner = images.new_zeros(height, width, dtype=torch.bool)
     inner[2:, 2:] = True
     for time in range(times):
         up, left = (draws.uniform(2 * time + axis, 1, height, width) < 0.5 for axis in (0, 1))
-        risen = torch.where(up & inner, moved(glass, -1, 0, "nearest"), glass)
-        corner = torch.where(up & inner, moved(glass, -1, -1, "nearest"), moved(glass, 0, -1, "nearest"))
+        risen = torch.where(up & inner, filters.moved(glass, -1, 0, "nearest"), glass)
+        corner = torch.where(
+            up & inner, filters.moved(glass, -1, -1, "nearest"), filters.moved(glass, 0, -1, "nearest")
+        )
         glass = torch.where(left & inner, corner, risen)
-    return blurred(glass, sigma, truncate=4, edge="nearest")
+    return filters.blurred(glass, sigma, truncate=4, edge="nearest")
 
 
 def motion_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Blur along a line that lies up to 45 degrees off the horizontal."""
-    radius, sigma = (carried(length, images) for length in MOTION[severity - 1])
-    return motion_blurred(images, radius, sigma, 90 * draws.uniform(0) - 45)
+    radius, sigma = (filters.carried(length, images) for length in MOTION[severity - 1])
+    return filters.motion_blurred(images, radius, sigma, 90 * draws.uniform(0) - 45)
 
 
 def zoom_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
     """Average the image, once more than the others, and its enlargements."""
     factors = np.arange(1, ZOOM[severity - 1], 0.01)[1:].tolist()
     weight = 1 / (len(factors) + 2)
-    return sum_of([(2 * weight, images), *((weight, zoomed(images, factor)) for factor in factors)])
+    return filters.sum_of([(2 * weight, images), *((weight, filters.zoomed(images, factor)) for factor in factors)])

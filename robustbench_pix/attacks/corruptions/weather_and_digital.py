@@ -105,13 +105,8 @@ def diamond_square(draws: Tensor, decay: float) -> Tensor:
         down = corners + corners.roll(-1, 1) + squares + squares.roll(1, 2)
         heights[:, half::step, ::step] = down / 4 + offset[:, half::step, ::step]
         step, amplitude = half, amplitude / decay**2
-    return _from_0_to_1(heights)
-
-
-def _from_0_to_1(maps: Tensor) -> Tensor:
-    over = tuple(range(1, maps.dim()))
-    low, high = maps.amin(dim=over, keepdim=True), maps.amax(dim=over, keepdim=True)
-    return (maps - low) / (high - low)
+    low, high = heights.amin(dim=(1, 2), keepdim=True), heights.amax(dim=(1, 2), keepdim=True)
+    return (heights - low) / (high - low)
 
 
 def _luma(images: Tensor) -> Tensor:

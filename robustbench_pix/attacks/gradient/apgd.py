@@ -1,6 +1,7 @@
 """Auto-PGD (APGD), gradient ascent with an adaptive step size: section 3 of Croce and Hein 2020, arXiv 2003.01690.
 
-From the same start it takes the same steps as the authors' code, but each image leaves once it is fooled."""
+From the same start it takes the same steps as the authors' code, but each image leaves once it is fooled.
+"""
 
 from dataclasses import dataclass, fields
 from typing import Self

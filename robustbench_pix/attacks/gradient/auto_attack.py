@@ -2,8 +2,8 @@
 
 Four attacks one after the other, each on the images that the earlier ones did not fool: APGD on the cross-entropy, APGD
 on the targeted DLR loss for each of nine classes, FAB for the same classes, and Square. An independent implementation:
-every draw is keyed by image, and an image that is fooled is not queried again, so neither result nor queries depend on
-the batch.
+every draw belongs to its image, and an image that is fooled is not queried again, so neither result nor queries depend
+on the batch.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,8 @@ gradient, in steps of 2.5 times its range over their number, from a random start
 each image has its own order, the noise continues between rounds as the other components do, and the relaxed order uses
 the current components and passes gradients through all its places, where the code uses the last place only. A scheduled
 order is relaxed to a doubly stochastic matrix Z, which ascends the gradient of the loss and is normalized again by
-Sinkhorn's iterations; the order is the assignment of largest weight."""
+Sinkhorn's iterations; the order is the assignment of largest weight. Ranges are the paper's for CIFAR-10.
+"""
 
 import itertools
 import math
@@ -26,7 +27,7 @@ from robustbench_pix.randomness import ImageKeys
 
 
 def hue_turned(images: Tensor, radians: Tensor) -> Tensor:
-    """Return RGB images (N, 3, H, W) whose hues are turned by an angle (N,); 2 pi is the whole circle."""
+    """Return RGB images (N, 3, H, W) whose HSV hues (Smith 1978) are turned by an angle (N,); 2 pi: the circle."""
     value, chroma = _value_and_chroma(images)
     red, green, blue = images.unbind(dim=1)
     largest, spans = value[:, 0], torch.where(chroma > 0, chroma, 1)[:, 0]
@@ -64,30 +65,14 @@ class Component(NamedTuple):
     entrywise: bool = False
 
 
-def _saturation(images: Tensor, offsets: Tensor) -> Tensor:
-    return saturated(images, 1 + offsets)
-
-
-def _brightness(images: Tensor, offsets: Tensor) -> Tensor:
-    return (images + spread(offsets)).clamp(0, 1)
-
-
-def _contrast(images: Tensor, offsets: Tensor) -> Tensor:
-    return (images * spread(1 + offsets)).clamp(0, 1)
-
-
-def _noise(images: Tensor, offsets: Tensor) -> Tensor:
-    return (images + offsets).clamp(0, 1)
-
-
-OF_COLOUR = Component(hue_turned, math.pi), Component(_saturation, 0.3)
+OF_COLOUR = (Component(hue_turned, math.pi), Component(lambda images, offsets: saturated(images, 1 + offsets), 0.3))
 """Hue and saturation; on a gray image they have no effect."""
 
 OF_ALL = (
     Component(rotated, 10.0),
-    Component(_brightness, 0.2),
-    Component(_contrast, 0.3),
-    Component(_noise, 8 / 255, entrywise=True),
+    Component(lambda images, offsets: (images + spread(offsets)).clamp(0, 1), 0.2),
+    Component(lambda images, offsets: (images * spread(1 + offsets)).clamp(0, 1), 0.3),
+    Component(lambda images, offsets: (images + offsets).clamp(0, 1), 8 / 255, entrywise=True),
 )
 """Rotation in degrees, brightness, contrast (the paper's: a factor of the whole image) and noise bounded in linf."""
 

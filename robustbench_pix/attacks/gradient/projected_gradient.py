@@ -1,8 +1,9 @@
-"""Projected gradient ascent (PGD, Madry et al. 2018, arXiv 1706.06083) on the cross-entropy, with transfer variants.
+"""FGSM (Goodfellow, Shlens, Szegedy 2015) and projected gradient ascent (PGD, Madry et al. 2018, arXiv 1706.06083).
 
-With momentum it is MI-FGSM (Dong et al. 2018, arXiv 1710.06081), with ``diversity`` DI-FGSM (Xie et al. 2019, arXiv
-1803.06978), with a ``kernel`` TI-FGSM (Dong et al. 2019, arXiv 1904.02884). Starts and inputs are keyed by image, and
-gradients are normalized per image, so that an image's result does not depend on its batch."""
+PGD ascends the cross-entropy. With momentum it is MI-FGSM (Dong et al. 2018, arXiv 1710.06081), with ``diversity``
+DI-FGSM (Xie et al. 2019, arXiv 1803.06978), with a ``kernel`` TI-FGSM (Dong et al. 2019, arXiv 1904.02884). Starts and
+inputs are drawn per image, and gradients are normalized per image, so that a result does not depend on its batch.
+"""
 
 import math
 

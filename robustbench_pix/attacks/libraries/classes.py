@@ -1,6 +1,7 @@
-"""The access and norm of every evasion class of foolbox and of the Adversarial Robustness Toolbox.
+"""Every evasion class of foolbox and of the Adversarial Robustness Toolbox: its access, its norm and its known issues.
 
-From the sources of foolbox 3.3.4 and of the toolbox 1.20.1; tests run each class with this access and with less."""
+From the sources of foolbox 3.3.4 and of the toolbox 1.20.1; tests run each class with this access and with less.
+"""
 
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -8,14 +9,17 @@ from typing import NamedTuple
 from robustbench_pix.attacks.requirements import MEASURED, Needs, bounds, minimizes
 
 _GRADIENT_KINDS = (
-    "ProjectedGradientDescentAttack",
-    "PGD",
-    "AdamProjectedGradientDescentAttack",
-    "AdamPGD",
-    "BasicIterativeAttack",
-    "AdamBasicIterativeAttack",
-    "MomentumIterativeFastGradientMethod",
-    "FastGradientAttack",
+    *("ProjectedGradientDescentAttack", "PGD", "AdamProjectedGradientDescentAttack", "AdamPGD"),
+    *("BasicIterativeAttack", "AdamBasicIterativeAttack", "MomentumIterativeFastGradientMethod", "FastGradientAttack"),
+)
+_DECISION_NOISES = (
+    *("InversionAttack", "BinarySearchContrastReductionAttack", "LinearSearchContrastReductionAttack"),
+    *("LinearSearchBlendedUniformNoiseAttack", "GaussianBlurAttack"),
+)
+_ART_GRADIENT_KINDS = (
+    *("FastGradientMethod", "ProjectedGradientDescent", "ProjectedGradientDescentNumpy"),
+    *("ProjectedGradientDescentPyTorch", "MomentumIterativeMethod", "AutoProjectedGradientDescent"),
+    *("AutoConjugateGradient", "RescalingAutoConjugateGradient"),
 )
 _NOISES = ("AdditiveGaussianNoiseAttack", "AdditiveUniformNoiseAttack")
 
@@ -52,32 +56,11 @@ FOOLBOX = {
     "PointwiseAttack": minimizes("decisions", "l0"),
     "SaltAndPepperNoiseAttack": minimizes("decisions", "l2"),
     "SpatialAttack": minimizes("decisions", "none"),
-    **{
-        name: minimizes("decisions", "none")
-        for name in (
-            "InversionAttack",
-            "BinarySearchContrastReductionAttack",
-            "LinearSearchContrastReductionAttack",
-            "LinearSearchBlendedUniformNoiseAttack",
-            "GaussianBlurAttack",
-        )
-    },
+    **{name: minimizes("decisions", "none") for name in _DECISION_NOISES},
 }
 
 ART = {
-    **{
-        name: bounds("gradients", "l1", "l2", "linf")
-        for name in (
-            "FastGradientMethod",
-            "ProjectedGradientDescent",
-            "ProjectedGradientDescentNumpy",
-            "ProjectedGradientDescentPyTorch",
-            "MomentumIterativeMethod",
-            "AutoProjectedGradientDescent",
-            "AutoConjugateGradient",
-            "RescalingAutoConjugateGradient",
-        )
-    },
+    **{name: bounds("gradients", "l1", "l2", "linf") for name in _ART_GRADIENT_KINDS},
     "BasicIterativeMethod": bounds("gradients", "linf"),
     "UniversalPerturbation": bounds("gradients", "l2", "linf"),
     "VirtualAdversarialMethod": bounds("scores", "l2"),
@@ -120,57 +103,52 @@ class Defect(NamedTuple):
     fatal: bool
 
 
+_TARGETED = "is targeted only, and this harness measures untargeted attacks"
+_PATCH = "returns a patch and not images"
+_REFUSED = {
+    "foolbox:BinarizationRefinementAttack": "only refines what another attack found on binary images",
+    "foolbox:DatasetAttack": "must be fed a data set by code, which a catalogue entry cannot do",
+    "foolbox:GenAttack": _TARGETED,
+    "foolbox:L0FMNAttack": "calls a method that torch tensors do not have",
+    "art:GeoDA": "uses numpy.mat, which numpy 2 removed, writes files into the current folder and may never end",
+    "art:AutoAttack": "needs the undeclared package multiprocess, and mixes attacks of different access",
+    "art:FeatureAdversariesNumpy": "needs images to imitate, which a catalogue entry cannot give",
+    "art:FeatureAdversariesPyTorch": "needs images to imitate, which a catalogue entry cannot give",
+    "art:FrameSaliencyAttack": "attacks videos, through an attack that must be given as an object",
+    "art:GRAPHITEBlackbox": "needs the image of a target, and this harness measures untargeted attacks",
+    "art:GRAPHITEWhiteboxPyTorch": _TARGETED,
+    "art:LaserAttack": "takes images with the channels last, and a generator of lasers as an object",
+    "art:LowProFool": "attacks tables whose columns have importances, not images",
+    "art:MalwareGDTensorFlow": "attacks programs, with TensorFlow",
+    "art:OverTheAirFlickeringPyTorch": "attacks videos",
+    "art:SaliencyMapMethod": _TARGETED,
+    "art:TargetedUniversalPerturbation": _TARGETED,
+    **{
+        f"art:AdversarialPatch{of}": "returns a patch and not images" for of in ("", "Numpy", "PyTorch", "TensorFlowV2")
+    },
+    "art:FeatureAdversariesTensorFlowV2": "needs TensorFlow, and models here are torch's",
+    "art:ProjectedGradientDescentTensorFlowV2": "needs TensorFlow, and models here are torch's",
+}
+_FLAGGED = {
+    **{
+        reference: f"makes the {needs.norm} distance small, so that the distances reported here are larger"
+        for reference, needs in CLASSES.items()
+        if needs.norm in ("l0", "l1") and needs.strengths == MEASURED
+    },
+    "foolbox:LinfAdditiveUniformNoiseAttack": "scales by the largest entry without its sign, and is clipped back",
+    "foolbox:PointwiseAttack": "draws pixel orders from numpy for the whole batch",
+    "foolbox:VirtualAdversarialAttack": "takes no labels, so the clean images decide",
+    "art:SquareAttack": "spends three queries a step and never places a square at the last row or column",
+    "art:ZooAttack": "changes nothing on small images by default (raise max_iter)",
+    **{
+        f"foolbox:L2{kind}{noise}": "its noise has a fixed L2 norm, so it is not noise of a given sigma or width"
+        for kind in ("", "ClippingAware", "Repeated", "ClippingAwareRepeated")
+        for noise in _NOISES
+    },
+}
 KNOWN_DEFECTS = {
-    "foolbox:LinfAdditiveUniformNoiseAttack": Defect(
-        "scales by the largest entry without its sign, and is clipped back", False
-    ),
-    "foolbox:PointwiseAttack": Defect("draws pixel orders from numpy for the whole batch", False),
-    "foolbox:BinarizationRefinementAttack": Defect("only refines what another attack found on binary images", True),
-    "foolbox:DatasetAttack": Defect("must be fed a data set by code, which a catalogue entry cannot do", True),
-    "foolbox:GenAttack": Defect("is targeted only, and this harness measures untargeted attacks", True),
-    "foolbox:L0FMNAttack": Defect("calls a method that torch tensors do not have", True),
-    "foolbox:VirtualAdversarialAttack": Defect("takes no labels, so the clean images decide", False),
-    "art:GeoDA": Defect(
-        "uses numpy.mat, which numpy 2 removed, writes files into the current folder and may never end", True
-    ),
-    "art:AutoAttack": Defect("needs the undeclared package multiprocess, and mixes attacks of different access", True),
-    "art:FeatureAdversariesNumpy": Defect("needs images to imitate, which a catalogue entry cannot give", True),
-    "art:FeatureAdversariesPyTorch": Defect("needs images to imitate, which a catalogue entry cannot give", True),
-    "art:FrameSaliencyAttack": Defect("attacks videos, through an attack that must be given as an object", True),
-    "art:GRAPHITEBlackbox": Defect("needs the image of a target, and this harness measures untargeted attacks", True),
-    "art:GRAPHITEWhiteboxPyTorch": Defect("is targeted only, and this harness measures untargeted attacks", True),
-    "art:LaserAttack": Defect("takes images with the channels last, and a generator of lasers as an object", True),
-    "art:LowProFool": Defect("attacks tables whose columns have importances, not images", True),
-    "art:MalwareGDTensorFlow": Defect("attacks programs, with TensorFlow", True),
-    "art:OverTheAirFlickeringPyTorch": Defect("attacks videos", True),
-    "art:SquareAttack": Defect(
-        "spends three queries a step and never places a square at the last row or column", False
-    ),
-    "art:ZooAttack": Defect("changes nothing on small images by default (raise max_iter)", False),
-}
-KNOWN_DEFECTS |= {
-    f"foolbox:L2{kind}Additive{shape}NoiseAttack": Defect(
-        "its noise has a fixed L2 norm, so it is not noise of a given sigma or width", False
-    )
-    for kind in ("", "ClippingAware", "Repeated", "ClippingAwareRepeated")
-    for shape in ("Gaussian", "Uniform")
-}
-KNOWN_DEFECTS |= {
-    f"art:{name}": Defect("is targeted only, and this harness measures untargeted attacks", True)
-    for name in ("SaliencyMapMethod", "TargetedUniversalPerturbation")
-}
-KNOWN_DEFECTS |= {
-    f"art:AdversarialPatch{framework}": Defect("returns a patch and not images", True)
-    for framework in ("", "Numpy", "PyTorch", "TensorFlowV2")
-}
-KNOWN_DEFECTS |= {
-    f"art:{name}TensorFlowV2": Defect("needs TensorFlow, and models here are torch's", True)
-    for name in ("FeatureAdversaries", "ProjectedGradientDescent")
-}
-KNOWN_DEFECTS |= {
-    reference: Defect(f"makes the {needs.norm} distance small, so that the distances reported here are larger", False)
-    for reference, needs in CLASSES.items()
-    if needs.norm in ("l0", "l1") and needs.strengths == MEASURED and reference not in KNOWN_DEFECTS
+    **{reference: Defect(reason, fatal=False) for reference, reason in _FLAGGED.items()},
+    **{reference: Defect(reason, fatal=True) for reference, reason in _REFUSED.items()},
 }
 
 UNDECLARED = {

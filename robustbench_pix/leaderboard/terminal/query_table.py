@@ -21,7 +21,7 @@ from robustbench_pix.leaderboard.display import (
 )
 from robustbench_pix.leaderboard.terminal.cells import plain_table, written
 from robustbench_pix.leaderboard.terminal.plots import sparkline
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING
 
 CURVE = 12
 LEGEND = (
