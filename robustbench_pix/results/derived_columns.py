@@ -79,7 +79,7 @@ AUC_PREFIX = "auc_"
 """Then one column an attack: the normalized area under the accuracy; the clean accuracy, if nothing is lost."""
 
 RELATIVE_AUC_PREFIX = "relative_auc_"
-"""Then, for the same attacks, robustness divided by the clean accuracy of the same model, mean over seeds."""
+"""Then, for the same attacks, the AUC divided by the clean accuracy of the same model, mean over seeds."""
 
 DISTANCE_PREFIX = "distance_"
 """For attacks that report a distance only: the median squared L2 norm an entry, mean over seeds; in no mean AUC."""
@@ -133,7 +133,7 @@ RECIPE_COSTS = (
 
 
 def leaderboard_columns(found: Iterable[str]) -> tuple[Column, ...]:
-    """Return the declared columns of a leaderboard, then the robustness and the distance columns among those found."""
+    """Return the declared columns of a leaderboard, then the AUC and distance columns among those found."""
     found = list(found)
     meanings = {
         AUC_PREFIX: "Normalized area under the accuracy under this attack; the clean accuracy if nothing is lost",

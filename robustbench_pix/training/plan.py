@@ -1,4 +1,4 @@
-"""The plan of an epoch: indices drawn on the CPU from keyed streams, the same on every device and for every recipe."""
+"""The plan of an epoch: indices drawn on the CPU from streams by key, the same on every device and for every recipe."""
 
 from typing import NamedTuple
 

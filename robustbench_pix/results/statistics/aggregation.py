@@ -118,7 +118,7 @@ def _setting_rows(setting: Setting, sampling: SettingSampling) -> list[dict[str,
 
 
 def _own_numbers(recipe: RecipeResults, sampling: SettingSampling) -> dict[str, Any]:
-    """Return what a row says about its recipe alone: clean accuracy, mean AUC, robustness, distances, queries."""
+    """Return what a row says about its recipe alone: clean accuracy, mean AUC, AUCs, distances, queries."""
     seeds, shown = recipe.mean_aucs.index, recipe.shown
     clean = recipe.clean[recipe.clean.index.isin(shown)]
     accuracies = recipe.clean_accuracy[clean.index].to_numpy(float)

@@ -69,7 +69,7 @@ def _of_attacks(recipe: RecipeResults, sampling: SettingSampling) -> list[dict[s
 
 
 def _row(areas: NDArray[np.float64], halves: NDArray[np.float64], sampled: Sampled | None) -> dict[str, Any]:
-    """Return the numbers of one attack, from robustness and eps50 (NaN: not reached) of each seed."""
+    """Return the numbers of one attack, from AUC and eps50 (NaN: not reached) of each seed."""
     found = estimate(areas, sampled)
     row: dict[str, Any] = {"seeds": len(areas), "auc": found.mean, "eps50": float(halves.mean())}
     row |= {"standard_error": found.standard_error, "eps50_seeds": int(np.isfinite(halves).sum())}

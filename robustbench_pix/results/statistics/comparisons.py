@@ -150,7 +150,7 @@ def sensitivity(first: RecipeResults, second: RecipeResults) -> list[dict[str, A
 
 
 def auc_between(recipe: RecipeResults, ends: Ends) -> pd.DataFrame:
-    """Return the AUC of other ranges from the measured curves, as ``RecipeResults.robustness``.
+    """Return the AUC of other ranges from the measured curves, as ``RecipeResults.aucs``.
 
     Accuracy is linear between the strengths that were measured.
     """

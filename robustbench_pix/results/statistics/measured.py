@@ -70,7 +70,7 @@ class RecipeResults(NamedTuple):
         requested: its row of ``REQUESTED``.
         attacks: the suite's, in its order, those that report a distance only among them.
         taken: the measurements of the seeds and attacks that were requested, by strength.
-        robustness: AUC, a row a seed, a column an attack that has strengths.
+        aucs: AUC, a row a seed, a column an attack that has strengths.
         threats: of each attack that was measured in the setting.
         clean: ``correct`` and ``n`` without attack, a row a seed, of the attack that judged the most images; its
             ``attack_id``, and its ``chance``.
