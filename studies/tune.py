@@ -27,7 +27,7 @@ def measure(
     """Train one model and return its clean accuracy and its robustness to noise on the validation images."""
     import torch
 
-    from robustbench_pix.attacks.noise.pixel_noise import GaussianNoise
+    from robustbench_pix.attacks.noise import GaussianNoise
     from robustbench_pix.catalogue.specs import EvaluationSpec
     from robustbench_pix.catalogue.workspace import Workspace
     from robustbench_pix.data.base import load_dataset

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from robustbench_pix.results.board import Board
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, REQUESTED, SAMPLING
+from robustbench_pix.results.columns import COSTS, KEY, MEASUREMENTS, REQUESTED, SAMPLING, SETTING, typed
 from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX, RECIPE_COSTS
-from robustbench_pix.results.frames import KEY, SETTING, typed
 from robustbench_pix.results.provenance import empty
 from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard

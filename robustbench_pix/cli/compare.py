@@ -50,7 +50,7 @@ def compare(
     from robustbench_pix.errors import UserError, unknown
     from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences, title
     from robustbench_pix.results.inflation import comparison_sentences
-    from robustbench_pix.results.statistics.pairwise import pairs, two_of
+    from robustbench_pix.results.statistics.comparisons import pairs, two_of
 
     board = selected(board_at(workspace, published=published), suite, combinations)
     recipes = set(board.requested["recipe"])
@@ -84,7 +84,7 @@ def _sensitivity(origin: str, found: list[Any], style: str) -> None:
     """Write the difference of two recipes in every view, setting by setting."""
     from robustbench_pix.cli.tables import PIPED_WIDTH
     from robustbench_pix.leaderboard.terminal.comparison_text import stability, title, view_rows
-    from robustbench_pix.results.statistics.sensitivity import sensitivity
+    from robustbench_pix.results.statistics.comparisons import sensitivity
 
     viewed = [(setting, first, second, sensitivity(first, second)) for setting, first, second in found]
     click.echo(f"{origin}\n" if style == "table" else origin, err=style != "table")

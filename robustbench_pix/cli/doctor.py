@@ -185,7 +185,7 @@ def write_certificates(workspace: Workspace, names: Sequence[str], style: str) -
 
 
 def _write_table(certificates: dict[str, list[Any]]) -> None:
-    from robustbench_pix.conformance.properties import PROPERTIES
+    from robustbench_pix.conformance.certificate import PROPERTIES
 
     console = Console()
     wide = max(map(len, certificates)) + sum(len(name) + 1 for name in PROPERTIES) <= console.width

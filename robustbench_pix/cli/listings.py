@@ -5,7 +5,7 @@ from typing import Any
 
 import rich_click as click
 
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, engine_of
+from robustbench_pix.attacks.libraries.classes import KNOWN_DEFECTS, engine_of
 from robustbench_pix.catalogue.specs import THREATS, CatalogueSpec, SuiteSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
 from robustbench_pix.cli.options import listing_options

@@ -13,9 +13,8 @@ from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.leaderboard.terminal.overview import render_overview
 from robustbench_pix.leaderboard.terminal.query_table import render_queries
 from robustbench_pix.results.board import Board, published_board
-from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, Column
+from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, SETTING, Column
 from robustbench_pix.results.derived_columns import leaderboard_columns
-from robustbench_pix.results.frames import SETTING
 from robustbench_pix.results.from_runs import board_of
 from robustbench_pix.results.published.csv_io import as_published, to_csv_text
 from robustbench_pix.results.published.reading import is_published

@@ -38,8 +38,8 @@ def verify(
     $ rbp verify leaderboard/
     $ rbp verify leaderboard/ --runs . --sample 20
     """
-    from robustbench_pix.results.checks.derivability import underivable
-    from robustbench_pix.results.published.image_verification import not_derived
+    from robustbench_pix.results.published.schema import underivable
+    from robustbench_pix.results.published.verification import not_derived
     from robustbench_pix.results.published.verification import verify as verify_files
     from robustbench_pix.runs.store import EXAMPLES, Store
 

@@ -1,7 +1,7 @@
 """The README beside the published tables: written from the declared columns, so that it cannot lag behind them."""
 
-from robustbench_pix.results.checks.derivability import underivable
 from robustbench_pix.results.columns import Column
+from robustbench_pix.results.published.schema import underivable
 
 _HEAD = """\
 # Published results

@@ -14,12 +14,20 @@ from robustbench_pix.leaderboard.page.page import page
 from robustbench_pix.leaderboard.terminal.svg_export import svg
 from robustbench_pix.results.board import Board, published_board
 from robustbench_pix.results.checks.outcomes import of_images
-from robustbench_pix.results.columns import COSTS, EXAMPLES, MEASUREMENTS, PICTURES, QUERIES, REQUESTED, SAMPLING
+from robustbench_pix.results.columns import (
+    COSTS,
+    EXAMPLES,
+    KEY,
+    MEASUREMENTS,
+    PICTURES,
+    QUERIES,
+    REQUESTED,
+    SAMPLING,
+    SETTING,
+)
 from robustbench_pix.results.costs import costs
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
-from robustbench_pix.results.example_images import picture_table
-from robustbench_pix.results.frames import KEY, SETTING
-from robustbench_pix.results.from_runs import board_of, measured
+from robustbench_pix.results.from_runs import board_of, measured, picture_table
 from robustbench_pix.results.merging import (
     REPLACED,
     Standing,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.data.augmentation import Crops, crop_and_flip
+from robustbench_pix.data.preparation import Crops, crop_and_flip
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.foreign import foreign_code
 from robustbench_pix.networks.building import features

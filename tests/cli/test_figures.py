@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robustbench_pix.data import base, cache
+from robustbench_pix.data import base, natural
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.paper import figures
 
@@ -133,7 +133,7 @@ def test_images_that_have_changed_are_told_and_the_rest_is_drawn(workspace, run,
 
 
 def test_images_that_have_moved_are_found_by_the_data_root(workspace, run, rbp, one_format, monkeypatch):
-    monkeypatch.setattr(cache, "cache_folder", lambda: workspace / "cache")
+    monkeypatch.setattr(natural, "cache_folder", lambda: workspace / "cache")
     (workspace / "data/natural").mkdir(parents=True)
     for number in range(6):
         pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ from robustbench_pix.results.board import published_board
 from robustbench_pix.results.checks.outcomes import stored_outcomes
 from robustbench_pix.results.columns import QUERIES, WORST_CASE, names
 from robustbench_pix.results.published.examples import published_outcomes
-from robustbench_pix.results.published.image_verification import not_derived
+from robustbench_pix.results.published.verification import not_derived
 from robustbench_pix.runs.store import Store
 from tests.leaderboard.conftest import Table, rbp, verify
 from tests.workspaces import LEARNT

@@ -9,7 +9,7 @@ from robustbench_pix.leaderboard.paper import latex
 from robustbench_pix.leaderboard.paper.latex_tables import comparison_table, figure_caption, leaderboard_tables
 from robustbench_pix.results.published_curves import compared, published_for, read_curves
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.curves import strength_curves
+from robustbench_pix.results.statistics.aucs import strength_curves
 from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, measurements, rows
 

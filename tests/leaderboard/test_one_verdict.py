@@ -18,8 +18,8 @@ from robustbench_pix.leaderboard.terminal.comparison_text import sentences
 from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.leaderboard.terminal.overview import render_overview
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
+from robustbench_pix.results.statistics.comparisons import pairs
 from robustbench_pix.results.statistics.measured import settings
-from robustbench_pix.results.statistics.pairwise import pairs
 from tests.leaderboard.latex_cells import read
 from tests.tables import as_board, beside, block, measurements, rows
 

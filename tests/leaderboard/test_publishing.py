@@ -8,9 +8,8 @@ from robustbench_pix.catalogue.workspace import SHIPPED
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.board import published_board
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES, names
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES, names, typed
 from robustbench_pix.results.derived_columns import leaderboard_columns
-from robustbench_pix.results.frames import typed
 from robustbench_pix.results.merging import merge
 from robustbench_pix.results.published.csv_io import as_published, to_csv_text
 from robustbench_pix.results.published.reading import is_published, read_beside, read_leaderboard, read_published

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from rich.console import Console
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.leaderboard.terminal.query_table import render_queries
 from tests.leaderboard.paper_board import queries
 

@@ -6,9 +6,8 @@ from scipy import stats
 
 from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences, title
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.comparisons import build_comparisons
+from robustbench_pix.results.statistics.comparisons import build_comparisons, pairs
 from robustbench_pix.results.statistics.measured import settings
-from robustbench_pix.results.statistics.pairwise import pairs
 from tests.tables import ATTACKS, block, measurements, rows
 
 SEEDS = range(7)

@@ -11,9 +11,9 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.paper import latex, latex_tables
 from robustbench_pix.leaderboard.paper.figure_style import Line, lines, seeds_name, settings
 from robustbench_pix.leaderboard.paper.panels import Panel, curve_figure, distance_figure, grid
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING
 from robustbench_pix.results.published_curves import compared, published_for, read_curves, sources_of
-from robustbench_pix.results.statistics.curves import distances, strength_curves
+from robustbench_pix.results.statistics.aucs import distances, strength_curves
 
 PAPER_FIGURES = {"gaussian": "figure-2", "transfer-fgsm": "figure-3"}
 """The paper's own figures of an attack; those of other attacks are named after the attack."""

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from robustbench_pix.attacks.querying.checkpoints import DISTANCE_AT
+from robustbench_pix.attacks.recorded import DISTANCE_AT
 from robustbench_pix.leaderboard.display import (
     QUERY_COUNTS,
     Cell,

@@ -9,7 +9,7 @@ from robustbench_pix.leaderboard import captions
 from robustbench_pix.leaderboard.display import MASKED, Cell, beside_claims
 from robustbench_pix.leaderboard.paper import latex
 from robustbench_pix.leaderboard.paper.figure_style import STRENGTHS, setting_name
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING
 
 HALF = "±: half of the 95% interval"
 INDENTED = "indented: control of the recipe above"

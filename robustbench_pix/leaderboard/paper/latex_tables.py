@@ -11,8 +11,8 @@ from robustbench_pix.leaderboard.paper import latex
 from robustbench_pix.leaderboard.paper.figure_style import attack_name, setting_name
 from robustbench_pix.leaderboard.paper.latex_columns import TEXT, WHOLE, Column, table
 from robustbench_pix.leaderboard.paper.latex_settings import BEST, kind_name, settings_of
+from robustbench_pix.results.columns import SETTING
 from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX
-from robustbench_pix.results.frames import SETTING
 from robustbench_pix.results.published_curves import PRECISION, sources_of
 
 ATTACKS_A_TABLE = 5

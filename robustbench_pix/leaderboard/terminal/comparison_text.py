@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from robustbench_pix.leaderboard.display import ABSENT, share
-from robustbench_pix.results.statistics.comparisons import short
-from robustbench_pix.results.statistics.pairwise import Pair
+from robustbench_pix.results.statistics.comparisons import Pair, short
 from robustbench_pix.results.statistics.sampling import MEAN_AUC
 from robustbench_pix.results.statistics.verdicts import BETTER, NOT_SIGNIFICANT, TOO_FEW, WORSE, Comparison, needed
 

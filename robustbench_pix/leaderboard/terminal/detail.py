@@ -13,9 +13,8 @@ from robustbench_pix.leaderboard.terminal import cells
 from robustbench_pix.leaderboard.terminal.column_layout import packed
 from robustbench_pix.leaderboard.terminal.plots import Curves, drawn_recipes, evenly, mean_curves, plots, sparkline
 from robustbench_pix.leaderboard.terminal.secondary_tables import secondary_tables
-from robustbench_pix.results.columns import MEASUREMENTS
+from robustbench_pix.results.columns import MEASUREMENTS, SETTING, typed
 from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX
-from robustbench_pix.results.frames import SETTING, typed
 from robustbench_pix.results.inflation import inflation_sentences
 
 NUMBER_WIDTHS = {"clean_accuracy": 5, "mean_auc": 5, "gain": 6}

@@ -10,7 +10,7 @@ from robustbench_pix.leaderboard import captions
 from robustbench_pix.leaderboard.display import ABSENT, MASKED, beside_claims, leads, number_with_ends, records, share
 from robustbench_pix.leaderboard.terminal import cells
 from robustbench_pix.leaderboard.terminal.column_layout import packed
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING
 from robustbench_pix.results.gradient_masking import doubt
 from robustbench_pix.results.statistics.verdicts import BETTER, WORSE
 from robustbench_pix.runs.plan_store import combination_name

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.attacks.recorded import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.leaderboard.captions import flowing
 from robustbench_pix.leaderboard.display import (
     QUERY_COUNTS,
@@ -21,7 +21,7 @@ from robustbench_pix.leaderboard.display import (
 )
 from robustbench_pix.leaderboard.terminal.cells import plain_table, written
 from robustbench_pix.leaderboard.terminal.plots import sparkline
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING
 
 CURVE = 12
 LEGEND = (

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.leaderboard.terminal.overview import render_overview
+from robustbench_pix.results.columns import SETTING, typed
 from robustbench_pix.results.derived_columns import RECIPE_COSTS
-from robustbench_pix.results.frames import SETTING, typed
 
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 

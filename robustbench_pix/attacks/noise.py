@@ -1,6 +1,6 @@
-"""Noise that is independent for every entry, in units of pixels in [0, 1], without access to the model.
+"""Random noise in units of pixels in [0, 1], without access to the model: independent entries, or one frequency band.
 
-Each image has one draw, keyed by the image and scaled to every strength: the same for every model, so that differences
+Each image has one draw of its own, scaled to every strength: the same for every model, so that differences
 between recipes are not differences of noise. (foolbox's noise, in contrast, has a fixed norm.)
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack, TensorCache
+from robustbench_pix.errors import JobFailedError
 from robustbench_pix.randomness import ImageKeys
 
 DRAWS = {"cpu": TensorCache(2**25), "elsewhere": TensorCache(2**30)}
@@ -113,14 +113,10 @@ class LaplaceNoise(Noise):
         return generator.laplace(0, math.sqrt(0.5), (1, *shape)).astype(np.float32)
 
 
-class SpeckleNoise(Noise):
+class SpeckleNoise(GaussianNoise):
     """x + sigma x n, with n standard normal (Hendrycks, Dietterich 2019, arXiv 1903.12261): none where x is 0."""
 
     purpose = "speckle-noise"
-
-    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw standard normal numbers."""
-        return generator.standard_normal((1, *shape), dtype=np.float32)
 
     def noisy(self, images: Tensor, draws: Tensor, strength: float) -> Tensor:
         """Add sigma times image times draws."""
@@ -185,3 +181,48 @@ def poisson_quantile(shares: Tensor, means: Tensor) -> Tensor:
     guess = (root.pow(4) + 2 / 3 * root * torch.special.ndtri(shares)).clamp(min=0).pow(1.5)
     lower = (guess - 0.85).ceil()
     return lower + (torch.special.gammaincc(lower + 1, means) < shares)
+
+
+class BandNoise(Noise):
+    """x + s n, with n white Gaussian noise restricted to the radial frequencies in (low, high].
+
+    Frequencies are shares of the Nyquist frequency, half a cycle a pixel: along an axis they reach 1, in the corners of
+    the spectrum sqrt(2). Frequency 0, the mean of a channel, is in no band. n is scaled to a root mean square of 1 over
+    all entries of the image, whatever the band: at one strength bands have the same energy before clamping. All bands
+    of an image are cut out of the same white noise. Networks differ in the frequencies to which they are sensitive (Yin
+    et al. 2019, arXiv 1906.08988), and robust ones rely on low ones (Li et al. 2023, PLOS Comput. Biol. 19, e1010932).
+
+    Args:
+        low: at least 0.
+        high: above low.
+
+    Raises:
+        ValueError: low and high are not a band.
+    """
+
+    purpose = "band-noise"
+
+    def __init__(self, low: float, high: float) -> None:
+        if not 0 <= low < high:
+            raise ValueError(f"low must be at least 0 and high above it (got {low!r} and {high!r})")
+        self.low, self.high = low, high
+
+    @property
+    def drawn_by(self) -> Hashable:
+        """The class and the band."""
+        return type(self), self.low, self.high
+
+    def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """Draw standard normal numbers, keep the band, and scale the result.
+
+        Raises:
+            JobFailedError: images of this size have no frequency in the band.
+        """
+        height, width = shape[-2:]
+        radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)) / 0.5
+        kept = (radius > self.low) & (radius <= self.high)
+        if not kept.any():
+            raise JobFailedError(f"images of {height}x{width} pixels have no frequency in ({self.low}, {self.high}]")
+        spectrum = np.fft.rfft2(generator.standard_normal((1, *shape)))
+        noise = np.fft.irfft2(spectrum * kept, s=(height, width))
+        return (noise / np.sqrt(np.mean(noise**2))).astype(np.float32)
