@@ -48,7 +48,8 @@ def compare(
 
     from robustbench_pix.cli.tables import PIPED_WIDTH, board_at, selected
     from robustbench_pix.errors import UserError, unknown
-    from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences, title
+    from robustbench_pix.leaderboard.captions import setting_title
+    from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences
     from robustbench_pix.results.inflation import comparison_sentences
     from robustbench_pix.results.statistics.pairwise import pairs, two_of
 
@@ -68,7 +69,7 @@ def compare(
         return
     click.echo(f"{board.origin}\n" if style == "table" else board.origin, err=style != "table")
     for number, pair in enumerate(compared if style == "table" else []):
-        click.echo("\n" * (number > 0) + title(pair.setting) + "\n")
+        click.echo("\n" * (number > 0) + setting_title(pair.setting) + "\n")
         here = board.measurements[list(pair.setting)] == pd.Series(pair.setting)
         measured = board.measurements[here.all(axis="columns")]
         for sentence in [*sentences(pair, first, second), *comparison_sentences(measured, first, second)]:
@@ -83,7 +84,8 @@ def compare(
 def _sensitivity(origin: str, found: list[Any], style: str) -> None:
     """Write the difference of two recipes in every view, setting by setting."""
     from robustbench_pix.cli.tables import PIPED_WIDTH
-    from robustbench_pix.leaderboard.terminal.comparison_text import stability, title, view_rows
+    from robustbench_pix.leaderboard.captions import setting_title
+    from robustbench_pix.leaderboard.terminal.comparison_text import stability, view_rows
     from robustbench_pix.results.statistics.sensitivity import sensitivity
 
     viewed = [(setting, first, second, sensitivity(first, second)) for setting, first, second in found]
@@ -97,7 +99,7 @@ def _sensitivity(origin: str, found: list[Any], style: str) -> None:
         write_rows(names, style)
         return
     for number, (setting, first, second, views) in enumerate(viewed):
-        click.echo("\n" * (number > 0) + title(setting) + "\n")
+        click.echo("\n" * (number > 0) + setting_title(setting) + "\n")
         click.echo(fill(stability(views, first.name, second.name), get_terminal_size((PIPED_WIDTH, 24)).columns))
         if views:
             click.echo()

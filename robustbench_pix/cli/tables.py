@@ -1,17 +1,20 @@
 """The board of a workspace, from its runs or from what is published, and how commands show it."""
 
 import sys
+from collections.abc import Iterable
 
 import pandas as pd
 from rich.console import Console
+from rich.text import Text
 
 from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.terminal.comparison_text import title
+from robustbench_pix.leaderboard.captions import flowing, setting_title
+from robustbench_pix.leaderboard.display_table import DisplayTable
 from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.leaderboard.terminal.overview import render_overview
-from robustbench_pix.leaderboard.terminal.query_table import render_queries
+from robustbench_pix.leaderboard.terminal.rich_tables import render_queries, rich_tables
 from robustbench_pix.results.board import Board, published_board
 from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, Column
 from robustbench_pix.results.derived_columns import leaderboard_columns
@@ -70,7 +73,7 @@ def show_measurements(measurements: pd.DataFrame, style: str) -> None:
     if style == "table":
         facts = tuple(column for column in MEASUREMENTS if column.name in FACTS)
         for number, (key, rows) in enumerate(measurements.groupby(SETTING, sort=False)):
-            print("\n" * (number > 0) + title(dict(zip(SETTING, key, strict=True))) + "\n")
+            print("\n" * (number > 0) + setting_title(dict(zip(SETTING, key, strict=True))) + "\n")
             _write(rows, facts, style)
     else:
         _write(measurements, MEASUREMENTS, style)
@@ -83,6 +86,15 @@ def show_queries(queries: pd.DataFrame, style: str) -> None:
         console.print(render_queries(queries, console.width))
     else:
         _write(queries, QUERIES, style)
+
+
+def show_tables(tables: Iterable[tuple[str, DisplayTable]]) -> None:
+    """Write tables with their titles to standard output, and the notes of all of them at the end."""
+    console, notes = console_of_output(), list[str]()
+    for title, table in tables:
+        console.print(Text(title, "bold"), "", *rich_tables(table, console.width), "", sep="\n")
+        notes += [note for note in table.notes if note not in notes]
+    console.print(Text(flowing(notes, console.width), "dim"), "", sep="\n")
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:

@@ -1,7 +1,8 @@
 """The words below a table: why a row has a gap, how the setting was measured, what the marks mean."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -26,26 +27,36 @@ SAID = {
 }
 """A verdict against unregularized in words."""
 
+TASKS = {"mnist": "MNIST", "fashionmnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+NETWORKS = {"resnet18": "ResNet18", "resnet34": "ResNet34", "small": "small network", "plain": "plain network"}
+ATTACKS = {
+    "gaussian": "Gaussian noise",
+    "transfer-fgsm": "transferred FGSM",
+    "boundary": "boundary attack",
+    "boundary-50-steps": "boundary attack, 50 steps",
+    "salt-and-pepper": "salt-and-pepper noise",
+    "uniform": "uniform noise",
+}
+STRENGTHS = {
+    "sigma": r"standard deviation $\sigma$",
+    "l1": r"size $\epsilon$ ($\ell_1$)",
+    "l2": r"size $\epsilon$ ($\ell_2$)",
+    "linf": r"size $\epsilon$ ($\ell_\infty$)",
+}
+"""What a kind of strength is called; the others are called by their own names."""
+
+HALF = "±: half of the 95% interval"
+
 LEGEND = (
     "#: ranks that are possible with 95% confidence, for all rows at once",
     "a, b: recipes that share a letter do not differ significantly",
     "* of a mean AUC: no recipe is better; elsewhere: the highest, without a verdict",
-    "± half of the 95% interval",
+    HALF,
     "mean AUC: mean over threat groups of the AUC, in an adversarial group that of the strongest attack",
     "gain: over unregularized, paired by seed; green: better, red: worse, by the verdict",
     "under an attack: its AUC, the mean accuracy over its range of strengths; below it the accuracy from no attack on",
     "▁ to █: accuracy 0 to 1",
 )
-
-SECONDARY = (
-    "effective: effective robustness, the mean AUC beyond what the clean accuracy predicts, paired by seed",
-    "worst case: AUC under all attacks at once, image by image",
-    "eps50: strength at which the accuracy is half of the clean one",
-    "> stays above half up to there",
-    "2 of 3: only so many seeds reach it",
-    "seconds: of one model",
-)
-"""What the marks of the second table mean."""
 
 
 def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
@@ -188,3 +199,35 @@ def _intervals(rows: pd.DataFrame) -> str:
 
 def _all(values: "pd.Series[str]") -> str:
     return " and ".join(sorted(values.unique()))
+
+
+def attack_name(attack: str) -> str:
+    """Return what an attack is called in the field.
+
+    >>> attack_name("transfer-fgsm"), attack_name("pgd-l2")
+    ('transferred FGSM', 'pgd l2')
+    """
+    return ATTACKS.get(attack, attack.replace("-", " "))
+
+
+def strength_name(attack: str, kind: str) -> str:
+    """Return the label of the axis of strengths; the kind is that of measurements.csv."""
+    return f"{attack_name(attack)}, {STRENGTHS.get(kind, kind)}"
+
+
+def setting_name(setting: pd.Series) -> tuple[str, str]:
+    """Return which combination a panel shows, and with which network, size and precision."""
+    task, images = (TASKS.get(setting[name], setting[name]) for name in ("task", "regularization_data"))
+    network = NETWORKS.get(setting["network"], setting["network"])
+    told = [network, "colour" if setting["colour"] == "rgb" else "gray"]
+    told += [f"size {setting['size']}"] if setting["size"] != "full" else []
+    told += [setting["precision"]] if setting["precision"] != "float32" else []
+    return task if task == images else f"{task}, {images} images", ", ".join(told)
+
+
+def setting_title(setting: "Mapping[str, Any] | pd.Series[Any]") -> str:
+    """Return which setting it is in one line: combination, suite, network, colour, precision and a reduced size."""
+    size = "" if setting["size"] == "full" else f", reduced size {setting['size']}"
+    network = f"network {setting['network']}, {setting['colour']}, {setting['precision']}"
+    suite = f"suite {setting['suite']} {setting['suite_version']}"
+    return f"{setting['task']} : {setting['regularization_data']}  {suite}, {network}{size}"

@@ -1,7 +1,4 @@
-"""Tables as data: cells, one format for each kind of number, one rule for the best of a column, one order of rows.
-
-The writers are ``terminal.cells`` (rich), ``paper.latex_columns`` (booktabs) and the template of the page.
-"""
+"""The cells of a table: one format for each kind of number, one rule for the best of a column, one order of rows."""
 
 import math
 from collections.abc import Mapping

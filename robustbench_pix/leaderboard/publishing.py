@@ -9,12 +9,21 @@ import pandas as pd
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.explanation import readme
-from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.leaderboard.terminal.svg_export import svg
+from robustbench_pix.leaderboard.page.page import TEMPLATES, page
+from robustbench_pix.leaderboard.terminal.detail import svg
 from robustbench_pix.results.board import Board, published_board
+from robustbench_pix.results.checks.derivability import underivable
 from robustbench_pix.results.checks.outcomes import of_images
-from robustbench_pix.results.columns import COSTS, EXAMPLES, MEASUREMENTS, PICTURES, QUERIES, REQUESTED, SAMPLING
+from robustbench_pix.results.columns import (
+    COSTS,
+    EXAMPLES,
+    MEASUREMENTS,
+    PICTURES,
+    QUERIES,
+    REQUESTED,
+    SAMPLING,
+    Column,
+)
 from robustbench_pix.results.costs import costs
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
 from robustbench_pix.results.example_images import picture_table
@@ -181,3 +190,17 @@ def publish(folder: Path, board: Board) -> list[Path]:
 
 def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return frame.sort_values(by, kind="stable", na_position="last", ignore_index=True)
+
+
+def readme(tables: dict[str, tuple[Column, ...]]) -> str:
+    """Return the README of published tables; ``tables`` gives the columns of each file."""
+    head = (TEMPLATES / "published_readme.md").read_text(encoding="utf-8")
+    parts = [head.replace("{underivable}", "\n".join(f"- {text}" for text in underivable(outcomes=False, runs=False)))]
+    for file, columns in tables.items():
+        lines = [f"| `{column.name}` | {column.kind} | {_cell(column.meaning)} |" for column in columns]
+        parts.append("\n".join([f"## {file}\n", "| column | kind | meaning |", "|---|---|---|", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -8,9 +8,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.paper import latex, latex_tables
-from robustbench_pix.leaderboard.paper.figure_style import Line, lines, seeds_name, settings
-from robustbench_pix.leaderboard.paper.panels import Panel, curve_figure, distance_figure, grid
+from robustbench_pix.leaderboard import latex
+from robustbench_pix.leaderboard.paper import tex_files
+from robustbench_pix.leaderboard.paper.panels import (
+    Line,
+    Panel,
+    curve_figure,
+    distance_figure,
+    grid,
+    lines,
+    seeds_name,
+    settings,
+)
 from robustbench_pix.results.frames import SETTING
 from robustbench_pix.results.published_curves import compared, published_for, read_curves, sources_of
 from robustbench_pix.results.statistics.curves import distances, strength_curves
@@ -37,7 +46,7 @@ class Shown(NamedTuple):
 
 
 def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write a figure an attack and three LaTeX files a suite, each suite in a folder of its own; return the files.
+    """Write a figure an attack and the LaTeX that shows them, each suite in a folder of its own; return the files.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it.
@@ -53,7 +62,6 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
         for suite, rows in leaderboard.groupby("suite", sort=False):
             measured = measurements[measurements["suite"] == suite]
             contents |= _figures(rows, measured, str(suite), drawn_as)
-            contents[f"{suite}/leaderboard.tex"] = latex_tables.leaderboard_tables(rows, measured).encode()
     return write_files(contents, folder)
 
 
@@ -124,13 +132,13 @@ def _figures(
         pictures = pictures_of(draw(one.attack, one.panels, drawn_as))
         contents |= {f"{suite}/{name}.{kind}": picture for kind, picture in pictures.items()}
         sources = sources_of(pd.concat([panel.published for panel in one.panels]))
-        caption = latex_tables.figure_caption(one.attack, one.kind, one.measured, sources)
+        caption = tex_files.figure_caption(one.attack, one.kind, one.measured, sources)
         wide = grid(len(one.panels))[1] > 1
         figures.append(latex.figure(caption, latex.label("fig", suite, one.attack), f"{name}.pdf", both_columns=wide))
         for panel in one.panels:
             if not panel.published.empty:
                 rows = compared(panel.ours, panel.published)
-                comparisons.append(latex_tables.comparison_table(panel.setting, one.attack, one.kind, rows))
+                comparisons.append(tex_files.published_table(panel.setting, one.attack, one.kind, rows))
     contents[f"{suite}/figures.tex"] = "\n".join(figures).encode()
     if comparisons:
         contents[f"{suite}/comparison.tex"] = "\n".join(comparisons).encode()

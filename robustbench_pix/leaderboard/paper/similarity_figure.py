@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from robustbench_pix.leaderboard import latex
+from robustbench_pix.leaderboard.captions import setting_name
 from robustbench_pix.leaderboard.display import ABSENT, share
-from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import PUBLISHED, Line, setting_name, settings
 from robustbench_pix.leaderboard.paper.figures import lines_of, pictures_of, write_files
-from robustbench_pix.leaderboard.paper.panels import LETTER_INCHES, PAGE_INCHES
+from robustbench_pix.leaderboard.paper.panels import LETTER_INCHES, PAGE_INCHES, PUBLISHED, Line, settings
 from robustbench_pix.results.published.csv_io import to_csv_text
 from robustbench_pix.results.published_curves import PAPER, SIMILARITY_CORRELATION
 from robustbench_pix.results.representations import (
