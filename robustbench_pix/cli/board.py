@@ -36,9 +36,9 @@ def leaderboard(
     $ rbp leaderboard --on digits
     $ rbp leaderboard --on digits --format csv
     """
-    from robustbench_pix.cli.tables import board_at, selected, show_board, show_measurements
+    from robustbench_pix.cli.tables import board_at, show_board, show_measurements
 
-    board = selected(board_at(workspace, published=published), suite, combinations)
+    board = board_at(workspace, suite, combinations, published=published)
     click.echo(f"{board.origin}\n" if style == "table" else board.origin, err=style != "table")
     if measurements:
         show_measurements(board.measurements, style)
@@ -136,14 +136,14 @@ def corruptions(
     """
     import pandas as pd
 
-    from robustbench_pix.cli.tables import board_at, selected, show_tables
+    from robustbench_pix.cli.tables import board_at, show_tables
     from robustbench_pix.data.base import default_root
     from robustbench_pix.leaderboard.attack_tables import corruption_table
     from robustbench_pix.leaderboard.captions import setting_title
     from robustbench_pix.leaderboard.display_table import settings_of
     from robustbench_pix.results.corruptions import accuracy_rows, cut_offs, group_rows, groupings, of_corruptions
 
-    board = selected(board_at(workspace, published=False), None, combinations)
+    board = board_at(workspace, None, combinations, published=False)
     measurements, named = of_corruptions(board.measurements, workspace)
     groups = groupings(measurements, named, workspace, data_root or default_root())
     table, rows_of_groups = style == "table", group_rows(groups)

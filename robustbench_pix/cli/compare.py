@@ -46,14 +46,14 @@ def compare(
     """
     import pandas as pd
 
-    from robustbench_pix.cli.tables import PIPED_WIDTH, board_at, selected
+    from robustbench_pix.cli.tables import PIPED_WIDTH, board_at
     from robustbench_pix.errors import UserError, unknown
     from robustbench_pix.leaderboard.captions import setting_title
     from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences
     from robustbench_pix.results.inflation import comparison_sentences
     from robustbench_pix.results.statistics.pairwise import pairs, two_of
 
-    board = selected(board_at(workspace, published=published), suite, combinations)
+    board = board_at(workspace, suite, combinations, published=published)
     recipes = set(board.requested["recipe"])
     for name in (first, second):
         if name not in recipes:

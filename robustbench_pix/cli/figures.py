@@ -13,6 +13,7 @@ from robustbench_pix.runs.plan_store import combination_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from robustbench_pix.results.board import Board
     from robustbench_pix.results.representations import Similarities
     from robustbench_pix.runs.store import Store
 
@@ -53,20 +54,19 @@ def figures(
     $ rbp figures
     $ rbp figures --suite paper --on cifar10:natural --output paper/figures
     """
-    from robustbench_pix.cli.tables import board_at, selected
+    from robustbench_pix.cli.tables import board_at
     from robustbench_pix.leaderboard.paper.figures import not_drawn, write_figures
     from robustbench_pix.leaderboard.paper.tex_files import write_tables
 
-    board = selected(board_at(workspace, published=published), suite, combinations)
-    leaderboard, measurements = board.leaderboard, board.measurements
+    board = board_at(workspace, suite, combinations, published=published)
     click.echo(board.origin)
     folder = output or workspace.root / "figures"
-    corruptions, missing = _corruption_tables(measurements, workspace, data_root)
-    files = write_figures(leaderboard, measurements, folder)
+    corruptions, missing = _corruption_tables(board.measurements, workspace, data_root)
+    files = write_figures(board.leaderboard, board.measurements, folder)
     for path in [*files, *write_tables(board, folder, corruptions)]:
         click.echo(f"wrote {path}")
-    _draw_similarities(leaderboard, measurements, folder, workspace, data_root, device)
-    for sentence in [*not_drawn(measurements), *missing]:
+    _draw_similarities(board, folder, workspace, data_root, device)
+    for sentence in [*not_drawn(board.measurements), *missing]:
         click.echo(sentence)
 
 
@@ -92,14 +92,9 @@ def _corruption_tables(
 
 
 def _draw_similarities(
-    leaderboard: "pd.DataFrame",
-    measurements: "pd.DataFrame",
-    folder: Path,
-    workspace: Workspace,
-    data_root: Path | None,
-    device: str | None,
+    board: "Board", folder: Path, workspace: Workspace, data_root: Path | None, device: str | None
 ) -> None:
-    """Draw Figure 1 of the combinations of a board whose models and images are there; say it and say why not.
+    """Draw Figure 1 of the combinations of a board whose models and images are there; say why not of the others.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
@@ -110,29 +105,27 @@ def _draw_similarities(
     from robustbench_pix.runs.store import Store
 
     found, missing, store = list["Similarities"](), list[str](), Store(workspace.runs)
-    for setting, models in trained_models(measurements):
+    for setting, models in trained_models(board.measurements):
         name = f"Figure 1 of {combination_name(setting)} ({setting_name(setting)[1]})"
         there = models[[store.damage(f"train-{model}") is None for model in models["model_id"]]]
         try:
             if there.empty:
                 raise UserError(f"None of its trained models is in {store.root}; {_command(models, workspace)}")
-            found.append(_measured(setting, there, store, workspace, data_root, device))
+            found.append(_similarities(setting, there, store, workspace, data_root, device))
         except UserError as error:
             missing.append(f"{name} is not drawn. {error}")
         else:
             missing += [f"{name} lacks a target. {sentence}" for sentence in found[-1].left_out]
             if lost := len(models) - len(there):
-                missing.append(
-                    f"{name} lacks {lost} of {len(models)} models: {store.root} has them no more, or damaged."
-                )
-    for path in write_similarities(found, leaderboard, measurements, folder):
+                missing.append(f"{name} lacks {lost} of {len(models)} models: missing or damaged in {store.root}.")
+    for path in write_similarities(found, board.leaderboard, board.measurements, folder):
         click.echo(f"wrote {path}")
     for sentence in missing:
         click.echo(sentence)
 
 
-def _measured(
-    setting: "pd.Series[str]",
+def _similarities(
+    setting: Any,
     models: "pd.DataFrame",
     store: "Store",
     workspace: Workspace,

@@ -30,27 +30,21 @@ PIPED_WIDTH = 100
 FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
 
 
-def board_at(workspace: Workspace, *, published: bool) -> Board:
-    """Return the board of the workspace's runs, else what is published there, else what the package ships.
+def board_at(workspace: Workspace, suite: str | None, combinations: tuple[str, ...], *, published: bool) -> Board:
+    """Return the board of the workspace's runs, else of its published folder, else of the package.
+
+    Only one suite and the combinations, as they are typed, are selected where they are given.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, a combination has another form, or the board has nothing for one of them.
     """
-    store = Store(workspace.runs)
+    store, places = Store(workspace.runs), (workspace.published, SHIPPED / "leaderboard")
     if rows := [] if published else saved_rows(store):
-        return board_of(rows, store)
-    for place in (workspace.published, SHIPPED / "leaderboard"):
-        if is_published(place):
-            return published_board(place)
-    raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
-
-
-def selected(board: Board, suite: str | None, combinations: tuple[str, ...]) -> Board:
-    """Return the board of one suite and of combinations as they are typed.
-
-    Raises:
-        UserError: a combination has another form, or the board has nothing for one of them.
-    """
+        board = board_of(rows, store)
+    elif place := next(filter(is_published, places), None):
+        board = published_board(place)
+    else:
+        raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
     return board.select(suite, [str(parse_combination(text)) for text in combinations])
 
 

@@ -8,7 +8,6 @@ import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli.options import data_root_option, device_option, format_option
-from robustbench_pix.runs.plan_store import combination_name
 
 if TYPE_CHECKING:
     from robustbench_pix.runs.store import Store
@@ -134,27 +133,16 @@ def diff(context: click.Context, first: Path, second: Path, style: str) -> None:
 def _write_settings(rows: Sequence[dict[str, Any]]) -> None:
     """Write a table for each setting and one for the files, without the columns that say nothing there."""
     from robustbench_pix.cli.output import write_rows
+    from robustbench_pix.leaderboard.captions import setting_title
 
     settings: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        settings.setdefault(_heading(row), []).append(_in_short(row))
+        settings.setdefault(setting_title(row) if row["task"] else "Files", []).append(_in_short(row))
     for heading, setting in settings.items():
         shown = [name for name in setting[0] if any(row[name] not in ("", None) for row in setting)]
         click.echo(heading)
         write_rows([{name: row[name] for name in shown} for row in setting], "table")
         click.echo()
-
-
-def _heading(row: dict[str, Any]) -> str:
-    if not row["task"]:
-        return "Files"
-    setting = [
-        combination_name(row),
-        f"{row['suite']} {row['suite_version']}",
-        f"network {row['network']}",
-    ]
-    setting += [row["colour"], *([f"size {row['size']}"] if row["size"] != "full" else [])]
-    return ", ".join(setting + ([row["precision"]] if row["precision"] != "float32" else []))
 
 
 def _in_short(row: dict[str, Any]) -> dict[str, Any]:

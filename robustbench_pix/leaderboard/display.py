@@ -38,6 +38,7 @@ class Cell(NamedTuple):
         words: Whether it is no number.
         style: Of a terminal that has colours.
         indent: Whether it is the name of a control below its claim.
+        below: Further lines in a terminal, with their styles, in place of the interval.
     """
 
     text: str
@@ -47,6 +48,7 @@ class Cell(NamedTuple):
     words: bool = False
     style: str = ""
     indent: bool = False
+    below: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Cell(ABSENT, words=True, style="dim")
@@ -122,7 +124,7 @@ def share_cell(value: float, low: float = math.nan, high: float = math.nan, *, s
 
 def fixed_cell(value: float, places: int) -> Cell:
     """Return a number with so many decimals."""
-    return NOTHING if math.isnan(value) else Cell(fixed(value, places))
+    return NOTHING if pd.isna(value) else Cell(fixed(value, places))
 
 
 def number(row: Mapping[str, Any], name: str, best: float) -> Cell:
@@ -142,25 +144,22 @@ def number_with_ends(row: Mapping[str, Any], name: str, best: float = math.nan) 
     return cell if cell.words else cell._replace(half="", ends=(share(row[f"{name}_low"]), share(row[f"{name}_high"])))
 
 
-def eps50(row: Mapping[str, Any], strongest: float, places: int | None = None) -> Cell:
-    """Return the strength at which the accuracy halves, or how many seeds get there, or that it lies above all.
+def eps50(row: Mapping[str, Any], strongest: float) -> Cell:
+    """Return an eps50 with three digits, or how many seeds reach it, or that it lies above the largest perturbation.
 
     Args:
         row: The columns ``AUCS``.
-        strongest: The largest strength.
-        places: Decimals; None for three digits.
+        strongest: The largest perturbation size.
 
     >>> row = {"seeds": 3, "eps50_seeds": 3, "eps50": 3.456, "eps50_low": 3.356, "eps50_high": 3.556}
-    >>> eps50(row, 5.0)[:2], eps50(row | {"eps50_seeds": 1}, 5.0).text, eps50(row | {"eps50_seeds": 0}, 0.5, 2).text
-    (('3.46', '.10'), '1 of 3', '>.50')
+    >>> eps50(row, 5.0)[:2], eps50(row | {"eps50_seeds": 1}, 5.0).text, eps50(row | {"eps50_seeds": 0}, 0.5).text
+    (('3.46', '.10'), '1 of 3', '>.5')
     """
     if not row["eps50_seeds"]:
-        text = f"{strongest:.3g}".removeprefix("0") if places is None else fixed(strongest, places)
-        return Cell(f">{text}")
+        return Cell(f">{f'{strongest:.3g}'.removeprefix('0')}")
     if row["eps50_seeds"] < row["seeds"]:
         return Cell(f"{row['eps50_seeds']} of {row['seeds']}", words=True)
-    places = decimals(row["eps50"]) if places is None else places
-    half = (row["eps50_high"] - row["eps50_low"]) / 2
+    places, half = decimals(row["eps50"]), (row["eps50_high"] - row["eps50_low"]) / 2
     return Cell(fixed(row["eps50"], places), "" if math.isnan(half) else fixed(half, places))
 
 

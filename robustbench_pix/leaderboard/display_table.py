@@ -1,4 +1,4 @@
-"""A table for readers as data; ``latex``, ``terminal.rich_tables`` and Markdown write it."""
+"""A table as data; ``latex`` and ``terminal.rich_tables`` write it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

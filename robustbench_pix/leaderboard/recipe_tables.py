@@ -13,7 +13,7 @@ from robustbench_pix.leaderboard.display import (
     beside_claims,
     best,
     eps50,
-    fixed,
+    fixed_cell,
     number,
     number_with_ends,
     ranks,
@@ -148,19 +148,18 @@ def cost_table(setting: SettingRows, costs: pd.DataFrame) -> DisplayTable:
     paid = setting.of(costs).set_index("recipe").reindex(rows.index).assign(queries=rows["queries"])
     trained = paid["training_seconds"]
     times = trained / trained.get(BASELINE, math.nan)
-    columns = [setting.names(list(rows["recipe"])), Column(("models",), tuple(map(_whole, paid["seeds"])))]
+    columns = [
+        setting.names(list(rows["recipe"])),
+        Column(("models",), tuple(fixed_cell(count, 0) for count in paid["seeds"])),
+    ]
     columns += [Column((heading, "seconds"), tuple(map(_amount, paid[name]))) for name, heading in SECONDS.items()]
-    columns += [Column(("times",), tuple(NOTHING if pd.isna(ratio) else Cell(fixed(ratio, 1)) for ratio in times))]
-    columns += [Column(("queries", "/ image"), tuple(_whole(count) for count in paid["queries"]))]
+    columns += [Column(("times",), tuple(fixed_cell(ratio, 1) for ratio in times))]
+    columns += [Column(("queries", "/ image"), tuple(fixed_cell(count, 0) for count in paid["queries"]))]
     return DisplayTable(tuple(columns), caption="Cost", notes=COST_NOTES).known()
 
 
 def _amount(seconds: float) -> Cell:
     return NOTHING if pd.isna(seconds) else Cell(f"{seconds:,.1f}" if seconds < 100 else f"{seconds:,.0f}")
-
-
-def _whole(count: float) -> Cell:
-    return NOTHING if pd.isna(count) else Cell(f"{count:,.0f}")
 
 
 def comparison_table(setting: SettingRows, comparisons: pd.DataFrame) -> DisplayTable:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard import latex
 from robustbench_pix.leaderboard.paper import tex_files
 from robustbench_pix.leaderboard.paper.panels import (
@@ -21,6 +20,7 @@ from robustbench_pix.leaderboard.paper.panels import (
     settings,
 )
 from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.published.writing import write_whole
 from robustbench_pix.results.published_curves import compared, published_for, read_curves, sources_of
 from robustbench_pix.results.statistics.curves import distances, strength_curves
 
@@ -75,15 +75,9 @@ def write_files(contents: dict[str, bytes], folder: Path) -> list[Path]:
     """Write files by their names in a folder, and return them.
 
     Raises:
-        UserError: the folder cannot be written to.
+        UserError: The folder cannot be written to.
     """
-    try:
-        for name, content in contents.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error
-    return [folder / name for name in contents]
+    return [write_whole(folder / name, content) for name, content in contents.items()]
 
 
 def not_drawn(measurements: pd.DataFrame) -> list[str]:

@@ -2,16 +2,16 @@
 
 import io
 import re
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix.leaderboard import captions
-from robustbench_pix.leaderboard.display import HEADINGS, records
-from robustbench_pix.leaderboard.display_table import Column, SettingRows, packed, settings_of
+from robustbench_pix.leaderboard.display import DOUBTS, Cell, ranks, records
+from robustbench_pix.leaderboard.display_table import Column, DisplayTable, SettingRows, settings_of
 from robustbench_pix.leaderboard.recipe_tables import (
     COST_NOTES,
     ROBUSTNESS_NOTES,
@@ -23,32 +23,13 @@ from robustbench_pix.leaderboard.terminal import rich_tables
 from robustbench_pix.leaderboard.terminal.overview import render_overview
 from robustbench_pix.leaderboard.terminal.plots import Curves, drawn_recipes, evenly, mean_curves, plots, sparkline
 from robustbench_pix.results.columns import MEASUREMENTS
-from robustbench_pix.results.derived_columns import AUC_PREFIX, RECIPE_COSTS
+from robustbench_pix.results.derived_columns import DISTANCE_PREFIX, RECIPE_COSTS
 from robustbench_pix.results.frames import SETTING, typed
+from robustbench_pix.results.gradient_masking import doubt
 from robustbench_pix.results.inflation import inflation_sentences
 
-NUMBER_WIDTHS = {"clean_accuracy": 5, "mean_auc": 5, "gain": 6}
-TIGHT_RECIPE = len("unregularized")
-
-
-class Layout(NamedTuple):
-    """How the columns of a setting share the width of the terminal, in characters.
-
-    Attributes:
-        curve: of a curve below a number.
-        gap: between two columns.
-        rank: of the ranks.
-        recipe: of the names.
-        widths: of the other columns, by name.
-        tables: the names of the columns that stand side by side, table by table.
-    """
-
-    curve: int
-    gap: int
-    rank: int
-    recipe: int
-    widths: dict[str, int]
-    tables: list[list[str]]
+CURVES = (10, 8, 7)
+"""Characters of a curve below a number: the first that needs the fewest tables."""
 
 
 def render(
@@ -86,22 +67,20 @@ def _title(leaderboard: pd.DataFrame) -> Text:
 def _setting(setting: SettingRows, aucs: pd.DataFrame, costs: pd.DataFrame, width: int) -> list[RenderableType]:
     """Return the heading, the tables, the curves and the captions of one setting."""
     rows, measured, first = setting.rows, setting.measured, setting.first
-    columns = {column.name: column for column in leaderboard_table(setting, aucs).columns[2:]}
-    attacks = [name for name in columns if name not in HEADINGS]
+    table = leaderboard_table(setting, aucs)
     curves = mean_curves(rows, measured)
     ends = _ends(measured)
-    named = [name.removeprefix(AUC_PREFIX) for name in attacks]
-    dropped = rich_tables.shared_word(named)
-    layout = _layout(rows, [columns[name] for name in attacks], dropped, width)
+    attacks = [column.attack for column in table.columns if column.attack]
+    dropped = rich_tables.shared_word(attacks)
     parts: list[RenderableType] = [Text(f"{first['task']} : {first['regularization_data']}", style="bold")]
     said = [Text(f"{sentence[0].upper()}{sentence[1:]}.") for sentence in captions.verdicts(rows)]
     parts += [*said, ""]
-    for names in layout.tables:
-        parts += [_table(rows, [columns[name] for name in names], curves, layout, dropped), ""]
+    layouts = (rich_tables.rich_tables(_with_curves(table, rows, curves, wide), width, dropped) for wide in CURVES)
+    parts += [part for drawn in min(layouts, key=len) for part in (drawn, "")]
     second = robustness_table(setting, aucs).beside(cost_table(setting, costs))
     if second.lines:
         parts += [part for table in rich_tables.rich_tables(second, width, dropped) for part in (table, "")]
-    parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), named, ends, width)
+    parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), attacks, ends, width)
     for recipe, status, reason in captions.stopped(rows):
         parts.append(Text.assemble((recipe, "bold"), ": ", (status, "yellow"), f" - {reason}"))
     for recipes, remark in captions.remarks(rows):
@@ -113,52 +92,30 @@ def _setting(setting: SettingRows, aucs: pd.DataFrame, costs: pd.DataFrame, widt
     return [*parts, Text(captions.flowing(told, width), style="dim")]
 
 
-def _layout(rows: pd.DataFrame, attacks: list[Column], dropped: str, width: int) -> Layout:
-    """Return the roomiest layout of those with the fewest tables."""
-    names = max(len("recipe"), *(rows["recipe"].str.len() + rich_tables.INDENT * rows["below"]))
-    alone = rows[(rows["controls"] != "") & ~rows["below"]]
-    long = max(names, *(len(f"control of {of}") for of in alone["controls"])) if len(alone) else names
-    tight = min(names, TIGHT_RECIPE)
-    rank = max(len(line) for row in records(rows) for line in ["#", *rich_tables.rank(row).plain.split("\n")])
-    layouts = []
-    for curve, gap, recipe in (
-        (10, 3, long),
-        (10, 2, long),
-        (10, 1, long),
-        (10, 1, tight),
-        (8, 1, tight),
-        (7, 1, tight),
-    ):
-        widths = dict(NUMBER_WIDTHS)
-        widths |= {of.name: max(curve, *map(len, rich_tables.heading(of, dropped))) for of in attacks}
-        names_of = list(widths)
-        tables = packed([gap + wide for wide in widths.values()], width - rank - 1 - recipe)
-        layouts.append(Layout(curve, gap, rank, recipe, widths, [[names_of[it] for it in table] for table in tables]))
-    return min(layouts, key=lambda layout: len(layout.tables))
+def _with_curves(table: DisplayTable, rows: pd.DataFrame, curves: Curves, wide: int) -> DisplayTable:
+    """Return the leaderboard with the lines of a terminal: letters, doubts about recipes, and curves below AUCs."""
+    lines = records(rows)
+    possible = [ranks(row, "-") for row in lines]
+    groups = [((row["group"], "dim"),) if text else () for text, row in zip(possible, lines, strict=True)]
+    ranked = tuple(Cell(text, words=True, below=below) for text, below in zip(possible, groups, strict=True))
+    names = tuple(cell._replace(below=_about(row)) for cell, row in zip(table.columns[1].cells, lines, strict=True))
+    columns = [Column(("#",), ranked), replace(table.columns[1], cells=names)]
+    for column in table.columns[2:]:
+        of_attack = [curves.get((row["recipe"], column.attack)) for row in lines]
+        if column.name.startswith(DISTANCE_PREFIX):
+            of_attack = [None] * len(lines)
+        shown = [() if curve is None else ((sparkline(evenly(curve, wide), wide), "dim"),) for curve in of_attack]
+        cells = (cell._replace(below=below) for cell, below in zip(column.cells, shown, strict=True))
+        columns.append(replace(column, cells=tuple(cells)))
+    return replace(table, columns=tuple(columns))
 
 
-def _table(rows: pd.DataFrame, columns: list[Column], curves: Curves, layout: Layout, dropped: str) -> Table:
-    """Return one table: rank, recipe, and some of the numbers and attacks, with curves below those of attacks."""
-    # Gaps are part of the right-justified columns: the padding of outer columns differs between versions of rich.
-    table = rich_tables.plain_table()
-    table.add_column("#", width=layout.rank, justify="right")
-    table.add_column("recipe", width=layout.recipe)
-    for column in columns:
-        head = "\n".join(rich_tables.heading(column, dropped))
-        table.add_column(Text(head), width=layout.gap - 1 + layout.widths[column.name], justify="right")
-    for place, row in enumerate(records(rows)):
-        shown = [
-            rich_tables.written(column.cells[place], _curve(row["recipe"], column, curves, layout))
-            for column in columns
-        ]
-        table.add_row(rich_tables.rank(row), rich_tables.recipe(row, layout.recipe), *shown)
-    return table
-
-
-def _curve(recipe: str, column: Column, curves: Curves, layout: Layout) -> str:
-    """Return the accuracy at evenly spaced perturbation sizes, mean over the seeds of the row; "" without an attack."""
-    curve = curves.get((recipe, column.attack)) if column.name.startswith(AUC_PREFIX) else None
-    return "" if curve is None else sparkline(evenly(curve, layout.curve), layout.curve)
+def _about(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the lines below a recipe: its claim, and in yellow what is wrong with it."""
+    claim = "control" if row["below"] else f"control of {row['controls']}" if row["controls"] else ""
+    status = "" if row["status"] == "complete" else row["status"]
+    lines = ((claim, "dim"), (status, "yellow"), (DOUBTS[doubt(row["gradients"])], "yellow"))
+    return tuple((text, style) for text, style in lines if text)
 
 
 def _ends(measured: pd.DataFrame) -> dict[str, str]:

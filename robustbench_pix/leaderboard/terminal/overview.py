@@ -170,7 +170,7 @@ def _names(rows: pd.DataFrame, columns: list[_Column]) -> list[tuple[str, bool]]
 
 
 def _cell(column: _Column, recipe: str, scale: Scale) -> Text:
-    """Return a mean AUC with its marks, as wide as its column so that its colour is; blank where nothing was asked."""
+    """Return a mean AUC with its marks, as wide as its column so that its colour is; blank where none was requested."""
     row = column.rows.get(recipe)
     if row is None:
         return Text()

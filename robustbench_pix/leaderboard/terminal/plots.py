@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.text import Text
 
+from robustbench_pix.results.statistics.curves import strength_curves
 from robustbench_pix.results.statistics.measured import BASELINE
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -117,17 +118,9 @@ Curves = dict[tuple[str, str], "pd.Series[float]"]
 
 
 def mean_curves(rows: pd.DataFrame, measured: pd.DataFrame) -> Curves:
-    """Return the accuracy by strength for each (recipe, attack): over the seeds that the row names, else over all."""
-    lists = dict(zip(rows["recipe"], rows["seed_list"], strict=True))
-    entered = {recipe: [int(seed) for seed in text.split(",") if seed] for recipe, text in lists.items()}
-    found: Curves = {}
-    for recipe, part in measured.groupby("recipe", sort=False):
-        seeds = entered.get(recipe)
-        chosen = part[part["seed"].isin(seeds)] if seeds else part
-        means = chosen.groupby(["attack", "strength"])["accuracy"].mean()
-        for attack, curve in means.groupby(level="attack"):
-            found[str(recipe), str(attack)] = curve.droplevel("attack")
-    return found
+    """Return the mean accuracy by perturbation size for each (recipe, attack), over the seeds that entered its row."""
+    of = strength_curves(measured, rows).groupby(["recipe", "attack"])
+    return {(str(recipe), str(attack)): curve.set_index("strength")["accuracy"] for (recipe, attack), curve in of}
 
 
 def evenly(curve: "pd.Series[float]", points: int) -> list[float]:

@@ -16,17 +16,16 @@ from rich.text import Text
 from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
 from robustbench_pix.leaderboard.attack_tables import query_table
 from robustbench_pix.leaderboard.captions import flowing
-from robustbench_pix.leaderboard.display import DOUBTS, Cell, at_middle_strength, ranks, records
+from robustbench_pix.leaderboard.display import Cell, at_middle_strength, records
 from robustbench_pix.leaderboard.display_table import Column, DisplayTable
 from robustbench_pix.leaderboard.terminal.plots import sparkline
 from robustbench_pix.results.frames import SETTING
-from robustbench_pix.results.gradient_masking import doubt
 
 INDENT = 1
 HEADING_WIDTH = 8
 """Characters of a line of a heading; a longer word takes more."""
 
-NAME_WIDTH = 20
+NAME_WIDTH = 24
 """Characters of a name at the left of a table; a longer one is wrapped."""
 
 GAPS = (3, 2, 1)
@@ -119,13 +118,17 @@ def _width(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-def written(cell: Cell, below: str = "") -> Text:
-    """Return a cell: the best is bold with a star; below the number stands its interval or another text, dim."""
+def written(cell: Cell) -> Text:
+    """Return a cell: the best is bold with a star; below it stands its interval, dim, or its further lines."""
+    indent = " " * INDENT * cell.indent
     if cell.words:
-        return indented(cell.text, cell.indent, cell.style, NAME_WIDTH)
-    below = below or (f"±{cell.half}" if cell.half else "–".join(cell.ends))
-    marked = (f"*{cell.text}", f"bold {cell.style}".strip()) if cell.best else (cell.text, cell.style)
-    return Text.assemble(marked, (below and f"\n{below}", "dim"))
+        name = wrapped(cell.text, NAME_WIDTH) if len(cell.text) > NAME_WIDTH - len(indent) else [cell.text]
+        lines = [Text("\n".join(indent + line for line in name), cell.style)]
+    else:
+        lines = [Text(f"*{cell.text}", f"bold {cell.style}".strip()) if cell.best else Text(cell.text, cell.style)]
+    interval = f"±{cell.half}" if cell.half else "–".join(cell.ends)
+    below = cell.below or ([(interval, "dim")] if interval else [])
+    return Text("\n").join([*lines, *(Text(indent + line, style) for line, style in below)])
 
 
 def wrapped(name: str, width: int) -> list[str]:
@@ -160,29 +163,3 @@ def words(name: str, dropped: str = "") -> list[str]:
     """
     name = name.removeprefix(dropped)
     return wrapped(name, max(HEADING_WIDTH, *map(len, name.split("-")))) if name else []
-
-
-def rank(row: dict[str, Any]) -> Text:
-    """Return the ranks that are possible and, below, the letters of the groups; nothing without a verdict."""
-    return Text.assemble(possible, (f"\n{row['group']}", "dim")) if (possible := ranks(row, "-")) else Text()
-
-
-def indented(name: str, below: bool, style: str, width: int) -> Text:
-    """Return a name, wrapped where it is longer than ``width``, and indented where it stands below a claim."""
-    indent = " " * INDENT * below
-    lines = wrapped(name, width - len(indent)) if len(indent + name) > width else [name]
-    return Text("\n".join(indent + line for line in lines), style)
-
-
-def recipe(row: dict[str, Any], width: int) -> Text:
-    """Return the name of a recipe; below, dim, what it controls, and in yellow what is wrong with it."""
-    below = row["below"]
-    control = "control" if below else f"control of {row['controls']}" if row["controls"] else ""
-    width -= INDENT * below
-    lines = [(control if len(control) <= width else "control", "dim")] if control else []
-    lines += [(row["status"], "yellow")] if row["status"] != "complete" else []
-    word = doubt(row["gradients"])
-    lines += [(word if width < len(DOUBTS[word]) else DOUBTS[word], "yellow")] if word else []
-    told = [Text(" " * INDENT * below + line, style) for line, style in lines]
-    name = indented(row["recipe"], below, "dim" if row["controls"] else "", width + INDENT * below)
-    return Text("\n").join([name, *told])
