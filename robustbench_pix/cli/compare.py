@@ -107,12 +107,12 @@ def _sensitivity(origin: str, found: list[Any], style: str) -> None:
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values of which those that are absent are None."""
+    """Return values, None where absent."""
     return {name: None if value != value else value for name, value in values.items()}
 
 
 def _record(pair: Any, line: dict[str, Any], first: str, second: str) -> dict[str, Any]:
-    """Return a row for other programs; its p_value is of the sign-flip test, and what is absent is None.
+    """Return a row for other programs; its p_value is of the sign-flip test; absent values are None.
 
     ``p_adjusted`` and ``verdict`` are those of the board, of the mean AUC alone.
     """

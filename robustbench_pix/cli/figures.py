@@ -73,7 +73,7 @@ def figures(
 def _corruption_tables(
     measurements: "pd.DataFrame", workspace: Workspace, data_root: Path | None
 ) -> "tuple[tuple[pd.DataFrame, pd.DataFrame] | None, list[str]]":
-    """Return accuracies and groups of corruptions, None where there are none, and sentences for what is left out."""
+    """Return accuracies and groups of corruptions, None without any, and sentences on tables left out."""
     there = set(measurements["attack"]) & set(workspace.names(FOLDERS["attack"]))
     if not any(workspace.attack(name).attack == "corruption" for name in there):
         return None, []  # without importing torch

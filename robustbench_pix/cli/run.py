@@ -256,7 +256,7 @@ def _show_matrix(
 
 
 def _notes(config: RunConfig, sources: Sequence[SourceSpec], leaderboards: Sequence["pd.DataFrame"]) -> list[str]:
-    """Return what was measured how, and what is missing, once."""
+    """Return the facts of the measurement and the missing rows, each once."""
     from robustbench_pix.leaderboard import captions
 
     seeds = ", ".join(map(str, config.seeds))

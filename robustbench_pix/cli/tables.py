@@ -1,4 +1,4 @@
-"""The board of a workspace, from its runs or from what is published, and how commands show it."""
+"""The board of a workspace, from its runs or its published folder, and the ways commands show it."""
 
 import sys
 from collections.abc import Iterable

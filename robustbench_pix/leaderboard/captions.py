@@ -1,4 +1,4 @@
-"""The words below a table: why a row has a gap, how the setting was measured, what the marks mean."""
+"""The captions of tables: missing rows, how a setting was measured, the meaning of marks, and names for papers."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ PROTOCOLS = {
 }
 
 NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: )")
-"""What stands between two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
+"""The separator of two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
 
 SAID = {
     BETTER: "better than unregularized",
@@ -43,7 +43,7 @@ STRENGTHS = {
     "l2": r"size $\epsilon$ ($\ell_2$)",
     "linf": r"size $\epsilon$ ($\ell_\infty$)",
 }
-"""What a kind of strength is called; the others are called by their own names."""
+"""Names of units of perturbation sizes, as LaTeX; other units keep their names."""
 
 HALF = "±: half of the 95% interval"
 
@@ -76,7 +76,7 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
 
 
 def verdicts(rows: pd.DataFrame) -> list[str]:
-    """Return what the verdicts of a setting say of unregularized, a sentence a verdict; and how many seeds are lacking.
+    """Return the verdicts against unregularized, a sentence each, and how many seeds are lacking.
 
     >>> shown = {"recipe": ["a", "b", "unregularized"], "verdict": ["better", "not significant", ""]}
     >>> verdicts(pd.DataFrame({**shown, "rank": [1, 1, 2], "seeds": 7, "seed_list": "0", "mean_auc": 0.5}))
@@ -93,12 +93,12 @@ def verdicts(rows: pd.DataFrame) -> list[str]:
 
 
 def protocol(name: str) -> str:
-    """Return what a protocol is, or that it is one of this name."""
+    """Return the description of a protocol, or its name."""
     return PROTOCOLS.get(name, f"{name} protocol")
 
 
 def seeds(rows: pd.DataFrame) -> list[str]:
-    """Return which seeds stand behind rows of the leaderboard; nothing where none does, as of external models.
+    """Return the seeds of rows of the leaderboard; nothing for external models.
 
     >>> seeds(pd.DataFrame({"seed_list": ["10,2", "2,3", "", str(EXTERNAL_SEED)]}))
     ['seeds 2, 3, 10']
@@ -108,7 +108,7 @@ def seeds(rows: pd.DataFrame) -> list[str]:
 
 
 def _gradients(rows: pd.DataFrame) -> str:
-    """Return what the checks of gradients found, of the rows that were checked."""
+    """Return the outcome of the gradient checks."""
     checked = rows.loc[rows["gradients"] != "", "gradients"]
     words = checked.map(doubt)
     told = [f"{word} in {count} rows" for word in (MASKED, FAILED) if (count := int((words == word).sum()))]
@@ -202,7 +202,7 @@ def _all(values: "pd.Series[str]") -> str:
 
 
 def attack_name(attack: str) -> str:
-    """Return what an attack is called in the field.
+    """Return the name of an attack in the literature.
 
     >>> attack_name("transfer-fgsm"), attack_name("pgd-l2")
     ('transferred FGSM', 'pgd l2')
@@ -211,7 +211,7 @@ def attack_name(attack: str) -> str:
 
 
 def strength_name(attack: str, kind: str) -> str:
-    """Return the label of the axis of strengths; the kind is that of measurements.csv."""
+    """Return the label of the axis of perturbation sizes; the kind is ``strength_kind`` of measurements.csv."""
     return f"{attack_name(attack)}, {STRENGTHS.get(kind, kind)}"
 
 

@@ -12,23 +12,23 @@ from robustbench_pix.results.statistics.verdicts import BETTER, WORSE
 ABSENT = "–"
 MASKED = "masked gradients"
 DOUBTS = {"": "", "masked": MASKED, "failed": "failed check"}
-"""What a recipe is marked with, by what the check of its gradients came to."""
+"""The mark of a recipe, by the outcome of its gradient check."""
 
 HEADINGS = {"clean_accuracy": "clean", "mean_auc": "mean AUC", "gain": "gain"}
-"""Of the numbers that every table of recipes shows."""
+"""Headings of the numbers that every table of recipes shows."""
 
 SIGNED = ("gain", "effective_robustness")
 """Differences: with a sign."""
 
 QUERY_COUNTS = (100, 1_000, 10_000)
-"""After so many queries success and distance are shown."""
+"""Numbers of queries after which success and distance are shown."""
 
 COLOURS = {BETTER: "green", WORSE: "red"}
-"""Of a gain, by its verdict."""
+"""Colours of a gain, by its verdict."""
 
 
 class Cell(NamedTuple):
-    """What a table shows in one place.
+    """A cell of a table.
 
     Attributes:
         text: A number as it is written, perhaps after <, > or =; or words.
@@ -178,7 +178,7 @@ def median_queries(row: Mapping[str, Any]) -> Cell:
 
 
 def at_middle_strength(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at the strength in the middle of all that there are, the lower of two."""
+    """Return the rows at the middle perturbation size, the lower of two."""
     strengths = sorted(rows["strength"].unique())
     return rows[rows["strength"] == strengths[(len(strengths) - 1) // 2]]
 
@@ -199,12 +199,12 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def beside_claims(controls: Mapping[str, str]) -> list[tuple[str, bool]]:
-    """Return (recipe, whether it stands below what it controls): each recipe in its order, then its controls in theirs.
+    """Return (recipe, whether it stands below its claim): each recipe in its order, then its controls in theirs.
 
     A control stands by itself where its claim does not, or is itself a control.
 
     Args:
-        controls: What each recipe controls, "" for none; in the order of the rows.
+        controls: The claim of each recipe, "" for none; in the order of the rows.
 
     >>> beside_claims({"shuffled": "ours", "plain": "", "lost": "other", "ours": "", "statistics": "ours"})
     [('plain', False), ('lost', False), ('ours', False), ('shuffled', True), ('statistics', True)]

@@ -55,7 +55,7 @@ from robustbench_pix.runs.store import Store
 def publish_runs(
     workspace: Workspace, *, examples: bool, replace: Collection[str] = ()
 ) -> tuple[list[Path], list[Standing]]:
-    """Publish the workspace's runs beside what is published there already; two at once wait for each other.
+    """Publish the workspace's runs beside the rows already published there; two at once wait for each other.
 
     The outcome of every image is written on request, and where it is published already. Gains, ranks and everything
     else that compares are made anew over all recipes of a setting.
@@ -98,7 +98,7 @@ def publish_runs(
 def _merged(
     earlier: Board, rows: Rows, store: Store, workspace: Workspace, replace: Collection[str]
 ) -> tuple[Board, Rows, list[Standing]]:
-    """Return what is published with the runs in place of the rows of their names, the rows used, and which stay."""
+    """Return the published board with rows replaced by runs of their names, the rows used, and those that stay."""
     folder, found = workspace.published, measured(rows, store)
     refuse_other_recipes(earlier.measurements, found.measurements, found.requested, folder=folder, replace=replace)
     kept = standing(earlier.measurements, found.measurements, found.requested, ours=store.has_model)
@@ -124,7 +124,7 @@ def _merged(
 
 
 def _published_areas(folder: Path, measurements: pd.DataFrame, origins: Provenance) -> Areas:
-    """Return the areas of images of which the outcomes are published."""
+    """Return the areas of the images whose outcomes are published."""
     if not (folder / EXAMPLES_FILE).exists():
         return {}
     from robustbench_pix.results.published.examples import published_outcomes

@@ -138,7 +138,7 @@ def _eps50(setting: SettingRows, attack: str, part: pd.DataFrame) -> Column:
 
 
 def cost_table(setting: SettingRows, costs: pd.DataFrame) -> DisplayTable:
-    """Return the table of seconds and queries, without the columns of which nothing is known.
+    """Return the table of seconds and queries, without columns in which nothing is known.
 
     Args:
         setting: The setting.

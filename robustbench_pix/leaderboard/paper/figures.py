@@ -36,7 +36,7 @@ FORMATS = {
 
 
 class Shown(NamedTuple):
-    """One figure: which suite and attack, what it measured, and its panels."""
+    """A figure: its suite and attack, the unit of its perturbation sizes, its measurements, and its panels."""
 
     suite: str
     attack: str
@@ -50,8 +50,8 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it.
-        measurements: What it was built from.
-        folder: Where to; files of the same name are replaced.
+        measurements: The measurements behind it.
+        folder: The folder; files of the same name are replaced.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
@@ -66,7 +66,7 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
 
 
 def lines_of(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> dict[str, Line]:
-    """Return how each recipe is drawn of which something was measured, in the order of the legend."""
+    """Return the line of each measured recipe, in the order of the legend."""
     drawn = leaderboard[leaderboard["recipe"].isin(measurements["recipe"])]
     return lines(dict(zip(drawn["recipe"], drawn["controls"], strict=True)))
 

@@ -44,7 +44,7 @@ COLUMN_INCHES, PAGE_INCHES = 3.25, 6.75
 """The width of a column, and of both, in a paper of two columns."""
 
 ROW_INCHES, ABOVE_INCHES, LEGEND_LINE_INCHES = 1.95, 0.25, 0.14
-"""The height of a row of panels, of what stands above them, and of a line of the legend."""
+"""The height of a row of panels, of the space above them, and of a line of the legend."""
 
 LETTER_INCHES, HANDLE_INCHES = 0.058, 0.55
 """About how wide a letter of the legend is, and the line drawn before its text."""
@@ -106,7 +106,7 @@ def seeds_name(rows: pd.DataFrame) -> str:
 
 
 class Panel(NamedTuple):
-    """What one combination shows: its setting, what stands below its name, our rows and the published ones."""
+    """The panel of a combination: its setting, the text below its name, our rows and the published ones."""
 
     setting: pd.Series
     told: str
@@ -159,7 +159,7 @@ def legend(figure: Any, handles: Iterable[Any]) -> None:
 
 
 def curve_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> Any:
-    """Return the figure of an attack with strengths.
+    """Return the figure of an attack with perturbation sizes.
 
     Args:
         attack: Its name.
@@ -185,7 +185,7 @@ def curve_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> An
 
 
 def _handles(panels: list[Panel], lines: dict[str, Line]) -> Iterator[Any]:
-    """Yield what the legend explains: recipes, the bands where there are any, and where dashed curves come from."""
+    """Yield the entries of the legend: recipes, the bands where there are any, and where dashed curves come from."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -40,12 +40,12 @@ def render(
     *,
     console_width: int,
 ) -> Group:
-    """Return the leaderboard for ``rich.print``: two tables a setting and its curves, then what the marks mean.
+    """Return the leaderboard for ``rich.print``: two tables a setting and its curves, then the meaning of the marks.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it.
-        measurements: What it was built from; the curves and the measuring facts are read off here.
-        robustness: The columns ``ROBUSTNESS``; of more settings than are shown, if need be.
+        measurements: The measurements behind it, for curves and facts.
+        aucs: The columns ``AUCS``; of more settings than are shown, if need be.
         costs: The columns ``RECIPE_COSTS``; likewise.
         console_width: Columns of the terminal.
     """
@@ -111,7 +111,7 @@ def _with_curves(table: DisplayTable, rows: pd.DataFrame, curves: Curves, wide: 
 
 
 def _about(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return the lines below a recipe: its claim, and in yellow what is wrong with it."""
+    """Return the lines below a recipe: its claim and, in yellow, its status and the doubt about its gradients."""
     claim = "control" if row["below"] else f"control of {row['controls']}" if row["controls"] else ""
     status = "" if row["status"] == "complete" else row["status"]
     lines = ((claim, "dim"), (status, "yellow"), (DOUBTS[doubt(row["gradients"])], "yellow"))
@@ -119,7 +119,7 @@ def _about(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _ends(measured: pd.DataFrame) -> dict[str, str]:
-    """Return what a strength means and the largest, for each attack."""
+    """Return the unit and the largest perturbation size of each attack."""
     strongest = measured.dropna(subset="strength").groupby("attack")[["strength_kind", "strength"]].max()
     return {
         str(attack): f"{kind} {strength:.3g}"

@@ -38,7 +38,7 @@ def shade(value: float, low: float, high: float) -> str:
 
 
 SUITE = ["suite", "suite_version", "protocol"]
-"""What the settings of one table share."""
+"""The columns that the settings of one table share."""
 
 NAME_WIDTH, INDENT = 20, 2
 GAP = 1
@@ -77,12 +77,12 @@ class _Column(NamedTuple):
 
 
 def render_overview(leaderboard: pd.DataFrame, width: int, aggregates: pd.DataFrame | None = None) -> Group:
-    """Return one table a suite for ``rich.print``, then what the marks mean and how to see a combination in detail.
+    """Return one table a suite for ``rich.print``, then the meaning of the marks and the command for one combination.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it; at least one row.
         width: Columns of the terminal.
-        across: Means over combinations, the columns ``ACROSS``; of the suites of the leaderboard.
+        aggregates: The columns ``AGGREGATES``, of the suites of the leaderboard.
     """
     scale = float(leaderboard["mean_auc"].min()), float(leaderboard["mean_auc"].max())
     controls = dict(zip(leaderboard["recipe"], leaderboard["controls"], strict=True))
@@ -186,7 +186,7 @@ def _cell(column: _Column, recipe: str, scale: Scale) -> Text:
 
 
 def _lacking(leaderboard: pd.DataFrame) -> list[str]:
-    """Return of which combinations there is no verdict for want of seeds, and how many are needed."""
+    """Return a sentence for combinations with too few seeds for a verdict, with the number needed."""
     found: dict[str, list[str]] = {}
     for _, rows in leaderboard.groupby(SETTING, sort=False):
         first = rows.iloc[0]

@@ -14,9 +14,9 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float] | NDArray[np.floating], width: int) -> str:
-    """Return evenly spaced values from 0 to 1 as setting characters on an absolute scale: a full setting is 1.
+    """Return evenly spaced values from 0 to 1 as bars on an absolute scale: a full bar is 1.
 
-    The values are resampled to ``width`` by linear interpolation; each character is the setting of the nearest height,
+    The values are resampled to ``width`` by linear interpolation; each character is the bar of the nearest height,
     at least one eighth. Where a value is NaN the line has a space.
 
     >>> sparkline([1.0, 0.5, 0.0], 3)
@@ -43,7 +43,7 @@ AXIS = 3
 
 LETTERS = "abcde"
 COLOURS = ("", "magenta", "cyan", "green", "red")
-"""Of the curves, in their order; such as can be seen on white and on black."""
+"""Colours of the curves, in their order, visible on white and on black."""
 
 LETTERS_ON_A_CURVE = 2
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
@@ -53,13 +53,13 @@ Curve = NDArray[np.float64]
 
 
 def plot(curves: Sequence[Curve | None], title: str, end: str, width: int) -> list[Text]:
-    """Return the lines of a plot, each ``width`` characters wide: title, curves, and the axis of the strengths.
+    """Return the lines of a plot, each ``width`` characters wide: title, curves, and the axis of perturbation sizes.
 
     Args:
-        curves: At most five. Values from 0 to 1 at evenly spaced strengths, the first at the left, the last at the
-            right; None for a curve that is not there but keeps its letter and its colour.
+        curves: At most five. Values from 0 to 1 at evenly spaced perturbation sizes, from left to right; None for an
+            absent curve, which keeps its letter and its colour.
         title: The first line, cut if it is too long.
-        end: The strongest, at the right of the last line.
+        end: The largest perturbation size, at the right of the last line.
         width: Characters of a line, at least ``AXIS`` + 10.
     """
     columns = width - AXIS
@@ -124,12 +124,12 @@ def mean_curves(rows: pd.DataFrame, measured: pd.DataFrame) -> Curves:
 
 
 def evenly(curve: "pd.Series[float]", points: int) -> list[float]:
-    """Return a curve at evenly spaced strengths from 0 to the strongest."""
+    """Return a curve at evenly spaced perturbation sizes from 0 to the largest."""
     return list(np.interp(np.linspace(0, curve.index[-1], points), curve.index, curve))
 
 
 def drawn_recipes(curves: Curves, recipes: list[str]) -> list[str]:
-    """Return whose curves are drawn: those of unregularized, and of the first others in the order of the table."""
+    """Return the recipes to draw: unregularized and the first others, in the order of the table."""
     measured = {recipe for recipe, _ in curves}
     others = [recipe for recipe in recipes if recipe in measured - {BASELINE}]
     return [*sorted({BASELINE} & measured), *others[: len(LETTERS) - 1]]
@@ -142,7 +142,7 @@ def plots(curves: Curves, recipes: list[str], attacks: list[str], ends: dict[str
         curves: As ``mean_curves`` returns them.
         recipes: Those to draw, at most five.
         attacks: Those to draw.
-        ends: What stands at the right end of the axis of each attack.
+        ends: The text at the right end of the axis of each attack.
         width: Columns of the terminal.
     """
     drawn = [attack for attack in attacks if any(len(curves.get((recipe, attack), ())) > 1 for recipe in recipes)]
