@@ -86,7 +86,8 @@ def show_tables(tables: Iterable[tuple[str, DisplayTable]]) -> None:
     """Write tables with their titles to standard output, and the notes of all of them at the end."""
     console, notes = console_of_output(), list[str]()
     for title, table in tables:
-        console.print(Text(title, "bold"), "", *rich_tables(table, console.width), "", sep="\n")
+        drawn = [part for rich in rich_tables(table, console.width) for part in (rich, "")]
+        console.print(Text(title, "bold"), "", *drawn, sep="\n")
         notes += [note for note in table.notes if note not in notes]
     console.print(Text(flowing(notes, console.width), "dim"), "", sep="\n")
 

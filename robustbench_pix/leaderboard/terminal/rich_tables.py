@@ -71,7 +71,7 @@ def rich_tables(table: DisplayTable, width: int, dropped: str = "") -> list[Tabl
 def heading(column: Column, dropped: str) -> list[str]:
     """Return the lines above a column; a heading without spaces is broken at hyphens."""
     lines = [part for line in column.heading for part in ([line] if " " in line else words(line))]
-    return [*filter(None, [column.group, *words(column.attack, dropped), *lines, column.unit])]
+    return [*filter(None, [*column.group.split(), *words(column.attack, dropped), *lines, column.unit])]
 
 
 QUERY_CURVE = 12
@@ -100,7 +100,7 @@ def render_queries(queries: pd.DataFrame, width: int) -> Group:
             (rich_tables(it, width) for it in (replace(table, columns=(*table.columns, curves)), table)), key=len
         )
         head = Text.assemble((f"{first['task']} : {first['regularization_data']}", "bold"), of)
-        parts += [head, Text(suite, style="dim"), "", *drawn, ""]
+        parts += [head, Text(suite, style="dim"), "", *(part for table in drawn for part in (table, ""))]
         notes += [note for note in table.notes if note not in notes]
     return Group(*parts, Text(flowing([*notes, *QUERY_LEGEND], width), style="dim"))
 
