@@ -39,7 +39,8 @@ def measure(
     from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
     from robustbench_pix.runs.request import parse_combination
     from robustbench_pix.runs.training_job import feature_shapes
-    from robustbench_pix.training.loop import TrainingData, train
+    from robustbench_pix.training.loop import train
+    from robustbench_pix.training.steps import TrainingData
 
     torch.set_num_threads(1)
     combination = parse_combination(on)

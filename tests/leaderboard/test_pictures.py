@@ -7,9 +7,10 @@ import pytest
 import robustbench_pix
 from robustbench_pix.data.digits import CREDIT, digits
 from robustbench_pix.evaluation.evaluate import KEPT_IMAGES
-from robustbench_pix.leaderboard.publishing import merge, publish
+from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.checks.consistency import false_pictures
 from robustbench_pix.results.columns import PICTURES, typed
+from robustbench_pix.results.merging import merge
 from robustbench_pix.results.published.reading import read_beside, read_published
 from robustbench_pix.results.published.schema import violations
 from tests.leaderboard.conftest import Table, rbp, verify
