@@ -23,8 +23,7 @@ from benchmarks.commands import RBP, Spent, environment_of, run
 from benchmarks.report import Report, Table
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.board import Board
-from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, typed
 from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.published.reading import read_published
 

@@ -9,12 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from robustbench_pix.results.statistics.estimates import Estimate, estimate
-from robustbench_pix.results.statistics.image_areas import quadrature
+from robustbench_pix.results.statistics.intervals import Estimate, estimate
 from robustbench_pix.results.statistics.measured import RecipeResults
-from robustbench_pix.results.statistics.ranks import ranks
 from robustbench_pix.results.statistics.sampling import MEAN_AUC, Influence, SettingSampling, covariances
-from robustbench_pix.results.statistics.verdicts import BETTER, WORSE, Comparisons, verdicts
+from robustbench_pix.results.statistics.verdicts import BETTER, WORSE, Comparisons, ranks, verdicts
+from robustbench_pix.results.statistics.worst_case import quadrature
 
 STRENGTHS = np.linspace(0, 1, 11)
 MIDDLE, SLOPE = 2.0, 6.0

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.random import Generator
 
 from benchmarks.changes import another, flip_bit
-from robustbench_pix.results.checks.derivability import UNDERIVABLE
+from robustbench_pix.results.published.schema import UNDERIVABLE
 
 
 def forge(folder: Path, random: Generator) -> tuple[str, str]:

@@ -9,9 +9,9 @@ from torch.nn import functional
 from benchmarks.timing import Time, now
 from benchmarks.victims import Victim
 from benchmarks.workload import CLASSES
+from robustbench_pix.attacks.base import TensorCache
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
-from robustbench_pix.attacks.noise.pixel_noise import DRAWS
+from robustbench_pix.attacks.noise import DRAWS
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.evaluation.batch import AttackSetting

@@ -1,4 +1,4 @@
-"""Keyed random streams: a number depends on its key alone, never on earlier draws.
+"""Random streams by key: a number depends on its key alone, never on earlier draws.
 
 A key names a purpose and its coordinates, such as ``("order", seed, epoch)`` or ``("gaussian-noise", attack seed, task,
 image, repetition)``. It never names the recipe, so every recipe gets the same batches and the same noise.

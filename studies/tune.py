@@ -27,7 +27,7 @@ def measure(
     """Train one model and return its clean accuracy and its robustness to noise on the validation images."""
     import torch
 
-    from robustbench_pix.attacks.noise.pixel_noise import GaussianNoise
+    from robustbench_pix.attacks.noise import GaussianNoise
     from robustbench_pix.catalogue.specs import EvaluationSpec
     from robustbench_pix.catalogue.workspace import Workspace
     from robustbench_pix.data.base import load_dataset
@@ -39,7 +39,8 @@ def measure(
     from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
     from robustbench_pix.runs.request import parse_combination
     from robustbench_pix.runs.training_job import feature_shapes
-    from robustbench_pix.training.loop import TrainingData, train
+    from robustbench_pix.training.batches import TrainingData
+    from robustbench_pix.training.loop import train
 
     torch.set_num_threads(1)
     combination = parse_combination(on)

@@ -1,12 +1,14 @@
 """Plausible tables without training anything: measurements, and the rows that a leaderboard is asked for."""
 
+import pickle
+from functools import cache, wraps
+
 import numpy as np
 import pandas as pd
 
 from robustbench_pix.results.board import Board
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, REQUESTED, SAMPLING
+from robustbench_pix.results.columns import COSTS, KEY, MEASUREMENTS, REQUESTED, SAMPLING, SETTING, typed
 from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX, RECIPE_COSTS
-from robustbench_pix.results.frames import KEY, SETTING, typed
 from robustbench_pix.results.provenance import empty
 from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
@@ -18,6 +20,17 @@ RECIPES = ("unregularized", "pixel", "thresholded", "decorrelated", "shuffled", 
 CONTROLS = {"decorrelated": "thresholded", "shuffled": "thresholded", "statistics": "thresholded"}
 DISTANCE_ONLY = "boundary-50-steps"
 REASON = "no file of responses or similarities is named in models/neural.toml"
+
+
+def made_once(make):
+    """Return a function that makes the same once for equal arguments, and gives every caller a copy of its own."""
+
+    @cache
+    def made(call):
+        arguments, options = pickle.loads(call)
+        return pickle.dumps(make(*arguments, **options))
+
+    return wraps(make)(lambda *arguments, **options: pickle.loads(made(pickle.dumps((arguments, options)))))
 
 
 def block(task="digits", regularization_data="digits", **changed):
@@ -42,6 +55,7 @@ def rows(of=None, recipes=RECIPES, attacks=ATTACKS, seeds=(0, 1, 2)):
     return pd.DataFrame(found)
 
 
+@made_once
 def measurements(of=None, recipes=RECIPES, attacks=ATTACKS, seeds=(0, 1, 2), n=500, key=0, **changed):
     """Return a sigmoid accuracy curve a recipe, seed and attack; the steeper, the less a recipe helps."""
     found = []
@@ -94,6 +108,7 @@ def costs():
     return typed(pd.DataFrame(lines).assign(device="cpu", processor="A processor"), COSTS)
 
 
+@made_once
 def tables(**options):
     """Return measurements and their leaderboard."""
     measured = measurements(**options)
@@ -130,6 +145,7 @@ def as_board(measured, leaderboard, sampling=None, provenance=None, **others):
     return Board(measured, asked, typed(pd.DataFrame() if sampling is None else sampling, SAMPLING), loaders, origins)
 
 
+@made_once
 def beside(measured, board):
     """Return the robustness of each recipe under each attack, and what each costs: the more, the longer its name."""
     spent = board.loc[board["seeds"].notna(), KEY]

@@ -65,11 +65,13 @@ def error_texts() -> Texts:
                 yield f"{path}:{node.lineno}", " ".join(_literals(node))
 
 
-def docstrings() -> Texts:
+def docstrings(folder: str) -> Texts:
+    """The docstrings of a folder of the package, those of constants too, without the names of arguments."""
     for path, tree in _modules():
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-                yield f"{path}:{getattr(node, 'lineno', 1)}", ast.get_docstring(node) or ""
+        if Path(path).relative_to("robustbench_pix").parts[:-1][:1] == ((folder,) if folder else ()):
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    yield f"{path}:{node.lineno}", re.sub(r"^ +[a-z_, ]+: ", "", str(node.value.value), flags=re.M)
 
 
 def page() -> Texts:
@@ -111,13 +113,31 @@ SURFACES = {
     "help": help_texts,
     "columns": column_texts,
     "errors": error_texts,
-    "docstrings": docstrings,
     "page": page,
     "published readme": published_readme,
 }
 
 CHECKED = ["readme", "docs", "help", "columns", "errors", "page", "published readme"]
 """Surfaces that speak the glossary's language; add a name of ``SURFACES`` once it does."""
+
+
+DOCSTRINGS_OF = [
+    "",
+    "attacks",
+    "catalogue",
+    "cli",
+    "conformance",
+    "data",
+    "evaluation",
+    "leaderboard",
+    "networks",
+    "recipes",
+    "regularizers",
+    "results",
+    "runs",
+    "training",
+]
+"""Folders of the package whose docstrings speak the glossary's language; "" is the package's own modules."""
 
 
 def uses(text: str) -> list[str]:
@@ -134,9 +154,19 @@ def test_retired_words_do_not_occur(surface):
     assert [f"{place}: {use}" for place, text in SURFACES[surface]() for use in uses(text)] == []
 
 
+@pytest.mark.parametrize("folder", DOCSTRINGS_OF)
+def test_retired_words_do_not_occur_in_docstrings(folder):
+    assert [f"{place}: {use}" for place, text in docstrings(folder) for use in uses(text)] == []
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 def test_every_surface_has_texts(surface):
     assert any(text for _, text in SURFACES[surface]())
+
+
+@pytest.mark.parametrize("folder", DOCSTRINGS_OF)
+def test_every_folder_has_docstrings(folder):
+    assert any(text for _, text in docstrings(folder))
 
 
 def entries() -> dict[str, str]:

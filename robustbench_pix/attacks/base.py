@@ -9,11 +9,29 @@ from typing import ClassVar, Literal, NamedTuple
 from torch import Tensor
 
 from robustbench_pix.attacks.common.norms import Ball
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.attacks.requirements import Needs
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.randomness import ImageKey, ImageKeys
+
+
+class TensorCache:
+    """Least recently used cache of tensors, of at most ``limit_bytes`` together."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.kept: dict[Hashable, Tensor] = {}
+
+    def get_or_compute(self, key: Hashable, compute: Callable[[], Tensor]) -> Tensor:
+        """Return the tensor of a key, computed where it is not cached; callers must not change it."""
+        tensor = self.kept.pop(key, None)
+        if tensor is None:
+            tensor = compute()
+        self.kept[key] = tensor  # The most recently used comes last.
+        while sum(kept.nbytes for kept in self.kept.values()) > self.limit_bytes:
+            del self.kept[next(iter(self.kept))]
+        return tensor
+
 
 Clamp = Literal["unit", "image"]
 

@@ -8,9 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from robustbench_pix.attacks.base import Attack, AttackContext, FixedStrengthAttack, MinimalDistanceAttack
-from robustbench_pix.attacks.libraries.classes import CLASSES
-from robustbench_pix.attacks.libraries.known_issues import engine_of
-from robustbench_pix.attacks.libraries.signatures import check_signature
+from robustbench_pix.attacks.libraries.classes import CLASSES, engine_of
+from robustbench_pix.attacks.libraries.signatures import check_signature, engine_class
 from robustbench_pix.attacks.requirements import fits
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec
@@ -49,8 +48,6 @@ def build_attack(spec: AttackSpec) -> Attack:
 
 
 def _of_library(engine: str, spec: AttackSpec) -> Attack:
-    from robustbench_pix.attacks.libraries.signatures import engine_class
-
     wanted = engine_class(spec.attack)
     fits(spec.attack, CLASSES[spec.attack], spec.access, spec.strength)
     check_signature(spec.attack, inspect.signature(wanted), spec.parameters)

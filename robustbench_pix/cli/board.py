@@ -1,9 +1,12 @@
-"""``rbp leaderboard``, ``rbp queries`` and ``rbp publish``."""
+"""``rbp leaderboard``, ``queries``, ``corruptions`` and ``publish``."""
+
+from pathlib import Path
 
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.cli.options import format_option, workspace_option
+from robustbench_pix.cli.options import data_root_option, format_option, workspace_option
+from robustbench_pix.cli.output import write_rows
 
 
 @click.command()
@@ -33,9 +36,9 @@ def leaderboard(
     $ rbp leaderboard --on digits
     $ rbp leaderboard --on digits --format csv
     """
-    from robustbench_pix.cli.tables import board_at, selected, show_board, show_measurements
+    from robustbench_pix.cli.tables import board_at, show_board, show_measurements
 
-    board = selected(board_at(workspace, published=published), suite, combinations)
+    board = board_at(workspace, suite, combinations, published=published)
     click.echo(f"{board.origin}\n" if style == "table" else board.origin, err=style != "table")
     if measurements:
         show_measurements(board.measurements, style)
@@ -104,3 +107,56 @@ def queries(suite: str | None, combinations: tuple[str, ...], workspace: Workspa
             f"No decision or score attack was run in {workspace.runs} for that; begin with rbp run --suite decision."
         )
     show_queries(table, style)
+
+
+GROUPS = ("task", "attack", "centroid", "group")
+
+
+@click.command()
+@click.option("--on", "combinations", metavar="TASK:DATA", multiple=True, help="Only this combination. Repeatable.")
+@click.option("--groups", "only_groups", is_flag=True, help="Only which corruption belongs to which group, and why.")
+@data_root_option
+@workspace_option
+@format_option
+def corruptions(
+    combinations: tuple[str, ...], only_groups: bool, data_root: Path | None, workspace: Workspace, style: str
+) -> None:
+    """Show the mean accuracy under corruptions, and under those of low, medium and high frequency.
+
+    The mean is over corruptions and severities 1 to 5, then over seeds; from and to are its 95% interval over seeds.
+
+    A corruption's group follows from its own spectrum on the task's test images, at severity 3: low, medium and high
+    are thirds by the mean frequency of what it changes, its centroid, as a share of the Nyquist frequency.
+
+    \b
+    Examples:
+    $ rbp run --suite corruptions
+    $ rbp corruptions
+    $ rbp corruptions --groups --format csv
+    """
+    import pandas as pd
+
+    from robustbench_pix.cli.tables import board_at, show_tables
+    from robustbench_pix.data.base import default_root
+    from robustbench_pix.leaderboard.attack_tables import corruption_table
+    from robustbench_pix.leaderboard.captions import setting_title
+    from robustbench_pix.leaderboard.display_table import settings_of
+    from robustbench_pix.results.corruptions import accuracy_rows, cut_offs, group_rows, groupings, of_corruptions
+
+    board = board_at(workspace, None, combinations, published=False)
+    measurements, named = of_corruptions(board.measurements, workspace)
+    groups = groupings(measurements, named, workspace, data_root or default_root())
+    table, rows_of_groups = style == "table", group_rows(groups)
+    click.echo(f"{board.origin}\n" if table else board.origin, err=not table)
+    if not only_groups:
+        accuracies = accuracy_rows(measurements, groups)
+        if not table:
+            write_rows(accuracies, style)
+            return
+        frames = pd.DataFrame(accuracies), pd.DataFrame(rows_of_groups)
+        settings = {setting_title(it.first): it for it in settings_of(board.leaderboard, measurements)}
+        shown = [(title, settings[title]) for title in sorted(settings) if len(settings[title].of(frames[0]))]
+        show_tables([(title, corruption_table(setting, *frames)) for title, setting in shown])
+    write_rows([{name: row[name] for name in GROUPS} for row in rows_of_groups] if table else rows_of_groups, style)
+    if table:
+        click.echo("\n" + "\n".join(cut_offs(groups)))

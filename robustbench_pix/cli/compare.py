@@ -46,13 +46,14 @@ def compare(
     """
     import pandas as pd
 
-    from robustbench_pix.cli.tables import PIPED_WIDTH, board_at, selected
+    from robustbench_pix.cli.tables import PIPED_WIDTH, board_at
     from robustbench_pix.errors import UserError, unknown
-    from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences, title
+    from robustbench_pix.leaderboard.captions import setting_title
+    from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences
     from robustbench_pix.results.inflation import comparison_sentences
-    from robustbench_pix.results.statistics.pairwise import pairs, two_of
+    from robustbench_pix.results.statistics.comparisons import pairs, two_of
 
-    board = selected(board_at(workspace, published=published), suite, combinations)
+    board = board_at(workspace, suite, combinations, published=published)
     recipes = set(board.requested["recipe"])
     for name in (first, second):
         if name not in recipes:
@@ -68,7 +69,7 @@ def compare(
         return
     click.echo(f"{board.origin}\n" if style == "table" else board.origin, err=style != "table")
     for number, pair in enumerate(compared if style == "table" else []):
-        click.echo("\n" * (number > 0) + title(pair.setting) + "\n")
+        click.echo("\n" * (number > 0) + setting_title(pair.setting) + "\n")
         here = board.measurements[list(pair.setting)] == pd.Series(pair.setting)
         measured = board.measurements[here.all(axis="columns")]
         for sentence in [*sentences(pair, first, second), *comparison_sentences(measured, first, second)]:
@@ -83,8 +84,9 @@ def compare(
 def _sensitivity(origin: str, found: list[Any], style: str) -> None:
     """Write the difference of two recipes in every view, setting by setting."""
     from robustbench_pix.cli.tables import PIPED_WIDTH
-    from robustbench_pix.leaderboard.terminal.comparison_text import stability, title, view_rows
-    from robustbench_pix.results.statistics.sensitivity import sensitivity
+    from robustbench_pix.leaderboard.captions import setting_title
+    from robustbench_pix.leaderboard.terminal.comparison_text import stability, view_rows
+    from robustbench_pix.results.statistics.comparisons import sensitivity
 
     viewed = [(setting, first, second, sensitivity(first, second)) for setting, first, second in found]
     click.echo(f"{origin}\n" if style == "table" else origin, err=style != "table")
@@ -97,7 +99,7 @@ def _sensitivity(origin: str, found: list[Any], style: str) -> None:
         write_rows(names, style)
         return
     for number, (setting, first, second, views) in enumerate(viewed):
-        click.echo("\n" * (number > 0) + title(setting) + "\n")
+        click.echo("\n" * (number > 0) + setting_title(setting) + "\n")
         click.echo(fill(stability(views, first.name, second.name), get_terminal_size((PIPED_WIDTH, 24)).columns))
         if views:
             click.echo()
@@ -105,12 +107,12 @@ def _sensitivity(origin: str, found: list[Any], style: str) -> None:
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values of which those that are absent are None."""
+    """Return values, None where absent."""
     return {name: None if value != value else value for name, value in values.items()}
 
 
 def _record(pair: Any, line: dict[str, Any], first: str, second: str) -> dict[str, Any]:
-    """Return a row for other programs; its p_value is of the sign-flip test, and what is absent is None.
+    """Return a row for other programs; its p_value is of the sign-flip test; absent values are None.
 
     ``p_adjusted`` and ``verdict`` are those of the board, of the mean AUC alone.
     """

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 import rich_click as click
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix import __version__
@@ -185,34 +184,25 @@ def write_certificates(workspace: Workspace, names: Sequence[str], style: str) -
 
 
 def _write_table(certificates: dict[str, list[Any]]) -> None:
-    from robustbench_pix.conformance.properties import PROPERTIES
+    from robustbench_pix.conformance.certificate import PROPERTIES
+    from robustbench_pix.leaderboard.display import Cell
+    from robustbench_pix.leaderboard.display_table import Column, DisplayTable
+    from robustbench_pix.leaderboard.terminal.rich_tables import rich_tables
 
     console = Console()
-    wide = max(map(len, certificates)) + sum(len(name) + 1 for name in PROPERTIES) <= console.width
-    console.print(_every_property(certificates, PROPERTIES) if wide else _counts(certificates))
+    of = [{one.property: one.state for one in findings} for findings in certificates.values()]
+    columns = [Column(("attack",), tuple(Cell(attack, words=True) for attack in certificates), text=True)]
+    columns += [
+        Column((name,), tuple(Cell(SIGNS[states[name]], words=True, style=COLOURS[states[name]]) for states in of))
+        for name in PROPERTIES
+    ]
+    for table in rich_tables(DisplayTable(tuple(columns)), console.width):
+        console.print(table, "", sep="\n")
     for attack, findings in certificates.items():
         for details in dict.fromkeys(one.details for one in findings if one.details):
-            of = [one for one in findings if one.details == details]
-            where = ", ".join(one.property for one in of)
-            console.print(Text(f"{attack}: {where}: ", style=COLOURS[of[0].state]) + Text(f"{details}"))
+            alike = [one for one in findings if one.details == details]
+            where = ", ".join(one.property for one in alike)
+            console.print(Text(f"{attack}: {where}: ", style=COLOURS[alike[0].state]) + Text(f"{details}"))
     states = [one.state for findings in certificates.values() for one in findings]
     counts = f"{states.count('passes')} pass, {states.count('known')} are known defects, {states.count('FAILS')} fail"
     click.echo(f"{len(certificates)} attacks, {len(states) - states.count('-')} properties: {counts}.")
-
-
-def _every_property(certificates: dict[str, list[Any]], properties: Iterable[str]) -> Table:
-    table = Table("attack", *properties, box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for attack, findings in certificates.items():
-        table.add_row(attack, *(Text(SIGNS[one.state], style=COLOURS[one.state]) for one in findings))
-    return table
-
-
-def _counts(certificates: dict[str, list[Any]]) -> Table:
-    """Return a narrow table: how many properties hold, and the names of those that do not."""
-    table = Table("attack", "hold", "known", "FAILS", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for attack, findings in certificates.items():
-        names = {state: [one.property for one in findings if one.state == state] for state in COLOURS}
-        held = f"{len(names['passes'])} of {len(findings) - len(names['-'])}"
-        broken = (Text(" ".join(names[state]) or "-", style=COLOURS[state]) for state in ("known", "FAILS"))
-        table.add_row(attack, held, *broken)
-    return table

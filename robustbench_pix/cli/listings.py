@@ -5,7 +5,7 @@ from typing import Any
 
 import rich_click as click
 
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, engine_of
+from robustbench_pix.attacks.libraries.classes import KNOWN_DEFECTS, engine_of
 from robustbench_pix.catalogue.specs import THREATS, CatalogueSpec, SuiteSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
 from robustbench_pix.cli.options import listing_options
@@ -25,19 +25,18 @@ def recipes(workspace: Workspace, style: str) -> None:
     $ rbp recipes
     $ rbp models --format markdown
     """
-    rows = []
-    for name in workspace.names("models"):
-        spec = workspace.recipe(name)
-        rows.append(
-            {
-                "recipe": name,
-                "controls": spec.controls or "",
-                "regularizer": spec.regularizer or "none",
-                "parameters": spec.parameters,
-                "from": _place(spec),
-                "summary": spec.summary,
-            }
-        )
+    rows = [
+        {
+            "recipe": name,
+            "controls": spec.controls or "",
+            "regularizer": spec.regularizer or "none",
+            "parameters": spec.parameters,
+            "from": _place(spec),
+            "summary": spec.summary,
+        }
+        for name in workspace.names("models")
+        for spec in [workspace.recipe(name)]
+    ]
     write_rows(rows, style, narrow=("recipe", "controls", "summary"))
 
 
@@ -96,20 +95,19 @@ def suites(workspace: Workspace, style: str) -> None:
     Example:
     $ rbp suites
     """
-    rows = []
-    for name in workspace.names("attacks/suites"):
-        spec = workspace.suite(name)
-        rows.append(
-            {
-                "suite": name,
-                "version": spec.version,
-                "protocol": spec.protocol,
-                "groups": _groups(spec, workspace),
-                "from": _place(spec),
-                "attacks": list(spec.attacks),
-                "summary": spec.summary,
-            }
-        )
+    rows = [
+        {
+            "suite": name,
+            "version": spec.version,
+            "protocol": spec.protocol,
+            "groups": _groups(spec, workspace),
+            "from": _place(spec),
+            "attacks": list(spec.attacks),
+            "summary": spec.summary,
+        }
+        for name in workspace.names("attacks/suites")
+        for spec in [workspace.suite(name)]
+    ]
     write_rows(rows, style, narrow=("suite", "attacks", "summary"))
 
 
@@ -122,20 +120,19 @@ def tasks(workspace: Workspace, style: str) -> None:
     Example:
     $ rbp tasks
     """
-    rows = []
-    for name in workspace.names("models/tasks"):
-        spec = workspace.task(name)
-        rows.append(
-            {
-                "task": name,
-                "dataset": spec.dataset,
-                "network": spec.network,
-                "epochs": spec.training.epochs,
-                "sizes": ["full", *spec.sizes],
-                "from": _place(spec),
-                "summary": spec.summary,
-            }
-        )
+    rows = [
+        {
+            "task": name,
+            "dataset": spec.dataset,
+            "network": spec.network,
+            "epochs": spec.training.epochs,
+            "sizes": ["full", *spec.sizes],
+            "from": _place(spec),
+            "summary": spec.summary,
+        }
+        for name in workspace.names("models/tasks")
+        for spec in [workspace.task(name)]
+    ]
     write_rows(rows, style, narrow=("task", "network", "sizes", "summary"))
 
 

@@ -1,21 +1,23 @@
-"""The board of a workspace, from its runs or from what is published, and how commands show it."""
+"""The board of a workspace, from its runs or its published folder, and the ways commands show it."""
 
 import sys
+from collections.abc import Iterable
 
 import pandas as pd
 from rich.console import Console
+from rich.text import Text
 
 from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.terminal.comparison_text import title
+from robustbench_pix.leaderboard.captions import flowing, setting_title
+from robustbench_pix.leaderboard.display_table import DisplayTable
 from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.leaderboard.terminal.overview import render_overview
-from robustbench_pix.leaderboard.terminal.query_table import render_queries
+from robustbench_pix.leaderboard.terminal.rich_tables import render_queries, rich_tables
 from robustbench_pix.results.board import Board, published_board
-from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, Column
+from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, SETTING, Column
 from robustbench_pix.results.derived_columns import leaderboard_columns
-from robustbench_pix.results.frames import SETTING
 from robustbench_pix.results.from_runs import board_of
 from robustbench_pix.results.published.csv_io import as_published, to_csv_text
 from robustbench_pix.results.published.reading import is_published
@@ -27,27 +29,21 @@ PIPED_WIDTH = 100
 FACTS = ("recipe", "seed", "attack", "strength", "n", "correct", "accuracy")
 
 
-def board_at(workspace: Workspace, *, published: bool) -> Board:
-    """Return the board of the workspace's runs, else what is published there, else what the package ships.
+def board_at(workspace: Workspace, suite: str | None, combinations: tuple[str, ...], *, published: bool) -> Board:
+    """Return the board of the workspace's runs, else of its published folder, else of the package.
+
+    Only one suite and the combinations, as they are typed, are selected where they are given.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, a combination has another form, or the board has nothing for one of them.
     """
-    store = Store(workspace.runs)
+    store, places = Store(workspace.runs), (workspace.published, SHIPPED / "leaderboard")
     if rows := [] if published else saved_rows(store):
-        return board_of(rows, store)
-    for place in (workspace.published, SHIPPED / "leaderboard"):
-        if is_published(place):
-            return published_board(place)
-    raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
-
-
-def selected(board: Board, suite: str | None, combinations: tuple[str, ...]) -> Board:
-    """Return the board of one suite and of combinations as they are typed.
-
-    Raises:
-        UserError: a combination has another form, or the board has nothing for one of them.
-    """
+        board = board_of(rows, store)
+    elif place := next(filter(is_published, places), None):
+        board = published_board(place)
+    else:
+        raise UserError(f"There are no runs in {workspace.runs} and nothing is published; begin with rbp run.")
     return board.select(suite, [str(parse_combination(text)) for text in combinations])
 
 
@@ -70,7 +66,7 @@ def show_measurements(measurements: pd.DataFrame, style: str) -> None:
     if style == "table":
         facts = tuple(column for column in MEASUREMENTS if column.name in FACTS)
         for number, (key, rows) in enumerate(measurements.groupby(SETTING, sort=False)):
-            print("\n" * (number > 0) + title(dict(zip(SETTING, key, strict=True))) + "\n")
+            print("\n" * (number > 0) + setting_title(dict(zip(SETTING, key, strict=True))) + "\n")
             _write(rows, facts, style)
     else:
         _write(measurements, MEASUREMENTS, style)
@@ -83,6 +79,16 @@ def show_queries(queries: pd.DataFrame, style: str) -> None:
         console.print(render_queries(queries, console.width))
     else:
         _write(queries, QUERIES, style)
+
+
+def show_tables(tables: Iterable[tuple[str, DisplayTable]]) -> None:
+    """Write tables with their titles to standard output, and the notes of all of them at the end."""
+    console, notes = console_of_output(), list[str]()
+    for title, table in tables:
+        drawn = [part for rich in rich_tables(table, console.width) for part in (rich, "")]
+        console.print(Text(title, "bold"), "", *drawn, sep="\n")
+        notes += [note for note in table.notes if note not in notes]
+    console.print(Text(flowing(notes, console.width), "dim"), "", sep="\n")
 
 
 def _write(table: pd.DataFrame, columns: tuple[Column, ...], style: str) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli.options import data_root_option, device_option, format_option
-from robustbench_pix.runs.plan_store import combination_name
+
+if TYPE_CHECKING:
+    from robustbench_pix.runs.store import Store
 
 
 @click.command()
@@ -38,8 +40,8 @@ def verify(
     $ rbp verify leaderboard/
     $ rbp verify leaderboard/ --runs . --sample 20
     """
-    from robustbench_pix.results.checks.derivability import underivable
-    from robustbench_pix.results.published.image_verification import not_derived
+    from robustbench_pix.results.published.schema import underivable
+    from robustbench_pix.results.published.verification import not_derived
     from robustbench_pix.results.published.verification import verify as verify_files
     from robustbench_pix.runs.store import EXAMPLES, Store
 
@@ -54,11 +56,45 @@ def verify(
     for text in underivable(outcomes=(folder / EXAMPLES).exists(), runs=store is not None):
         click.echo(f"Nothing here confirms {text}.")
     if store is not None:
-        from robustbench_pix.cli.repeating import repeat
-
-        findings += repeat(folder, store, sample, data_root, device)
+        findings += _repeat(folder, store, sample, data_root, device)
     if findings:
         context.exit(1)
+
+
+def _repeat(folder: Path, store: "Store", count: int, data_root: Path | None, device: str | None) -> list[str]:
+    """Attack a sample of the published models again, say how each attack agrees, and return what does not.
+
+    Raises:
+        UserError: none of the published attacks is among the runs, or the device is not there.
+    """
+    import torch
+
+    from robustbench_pix.devices import resolve_device
+    from robustbench_pix.errors import UserError
+    from robustbench_pix.foreign import lent_to_others
+    from robustbench_pix.results.checks.repeating import attack_again, sample
+    from robustbench_pix.results.published.reading import read_published
+
+    measurements, _ = read_published(folder)
+    chosen = sample(measurements, store, count)
+    if not chosen:
+        raise UserError(f"None of the attacks published in {folder} is among the runs in {store.root}.")
+    where, wrong = resolve_device(device), []
+    if where == "cpu":
+        torch.set_num_threads(1)
+    for attack_id in chosen:
+        rows = measurements[measurements["attack_id"] == attack_id]
+        try:
+            with lent_to_others():
+                agreement = attack_again(attack_id, rows, store, data_root=data_root, device=where)
+        except UserError as error:
+            wrong.append(str(error))
+            click.echo(error)
+        else:
+            wrong += [] if agreement.holds else [str(agreement)]
+            click.echo(agreement)
+    click.echo(f"{len(chosen) - len(wrong)} of {len(chosen)} attacks made again agree with what is published.")
+    return wrong
 
 
 SHORT = {"a": "A", "b": "B", "difference": "B - A", "covered": "covered"}
@@ -97,27 +133,16 @@ def diff(context: click.Context, first: Path, second: Path, style: str) -> None:
 def _write_settings(rows: Sequence[dict[str, Any]]) -> None:
     """Write a table for each setting and one for the files, without the columns that say nothing there."""
     from robustbench_pix.cli.output import write_rows
+    from robustbench_pix.leaderboard.captions import setting_title
 
     settings: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        settings.setdefault(_heading(row), []).append(_in_short(row))
+        settings.setdefault(setting_title(row) if row["task"] else "Files", []).append(_in_short(row))
     for heading, setting in settings.items():
         shown = [name for name in setting[0] if any(row[name] not in ("", None) for row in setting)]
         click.echo(heading)
         write_rows([{name: row[name] for name in shown} for row in setting], "table")
         click.echo()
-
-
-def _heading(row: dict[str, Any]) -> str:
-    if not row["task"]:
-        return "Files"
-    setting = [
-        combination_name(row),
-        f"{row['suite']} {row['suite_version']}",
-        f"network {row['network']}",
-    ]
-    setting += [row["colour"], *([f"size {row['size']}"] if row["size"] != "full" else [])]
-    return ", ".join(setting + ([row["precision"]] if row["precision"] != "float32" else []))
 
 
 def _in_short(row: dict[str, Any]) -> dict[str, Any]:

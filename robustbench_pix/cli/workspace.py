@@ -1,4 +1,4 @@
-"""``rbp init`` and ``rbp clean``: create a workspace, and remove what is left behind in it."""
+"""``rbp init`` and ``rbp clean``: create a workspace, and remove leftovers from it."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ CREDIT = "E. Alpaydin and C. Kaynak 1998, Optical Recognition of Handwritten Dig
 
 
 def digits(root: Path, *, colour: str) -> ImageData:
-    """Return the digits: 1,097 training, 200 validation and 500 test images by a fixed keyed permutation.
+    """Return the digits: 1,097 training, 200 validation and 500 test images by a fixed permutation.
 
     The 17 levels 0 to 16 become round(level * 255 / 16). ``root`` is not used.
 

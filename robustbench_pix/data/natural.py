@@ -4,23 +4,27 @@ Pictures of every pixel format are brought to 8 bits of red, green and blue in f
 """
 
 import os
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from robustbench_pix.data.base import ImageData, required
-from robustbench_pix.data.cache import cached
+from robustbench_pix.data.base import ImageData, cache_folder, required
 from robustbench_pix.errors import UserError
+from robustbench_pix.identity import digest
 from robustbench_pix.randomness import stream
 
 COUNT = 5000
 HEIGHT, WIDTH = 36, 64
 CROP_HEIGHT, CROP_WIDTH = 144, 256
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+KINDS = ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
 PREPARATION_VERSION = 2
 """Raised with any change that alters a prepared pixel, so that older cached arrays are not used again."""
 
@@ -28,7 +32,7 @@ PREPARATION_VERSION = 2
 def natural(root: Path, *, colour: str) -> ImageData:
     """Return 5,000 pictures of the folder ``root/natural`` (all, where there are fewer) as (N, C, 36, 64), no labels.
 
-    A fixed keyed permutation of the sorted relative paths chooses and orders them, so they are the same for every seed.
+    A fixed permutation of the sorted relative paths chooses and orders them, so they are the same for every seed.
     Each is rotated by its EXIF tag, cropped (see ``centre_crop``) and area-resized; gray is the luma of that. Decoded
     pictures are cached.
 
@@ -38,12 +42,12 @@ def natural(root: Path, *, colour: str) -> ImageData:
     folder = required(root) / "natural"
     if not folder.is_dir():
         raise UserError(
-            f"There is no folder {folder}; put pictures there ({_suffixes()}, in subfolders or not), such as ImageNet's"
+            f"There is no folder {folder}; put pictures there ({KINDS}, in subfolders or not), such as ImageNet's"
             " training images, or name the folder above it with --data-root or RBP_DATA."
         )
     names = sorted(_pictures(folder))
     if len(names) < 2:
-        raise UserError(f"{folder} holds {len(names)} pictures ({_suffixes()}); put at least 2 there.")
+        raise UserError(f"{folder} holds {len(names)} pictures ({KINDS}); put at least 2 there.")
     chosen = [names[index] for index in stream("natural-images").permutation(len(names))[:COUNT]]
     images = cached(
         ["natural", PREPARATION_VERSION, Image.__version__, _state(folder, chosen)],
@@ -85,12 +89,9 @@ def _pictures(folder: Path) -> Iterator[str]:
     # os.walk, because Path.rglob passes over linked folders, and a subset of ImageNet is often made of links.
     for place, _, names in os.walk(folder, followlinks=True):
         relative = Path(place).relative_to(folder)
-        yield from ((relative / name).as_posix() for name in names if _is_picture(name))
-
-
-def _is_picture(name: str) -> bool:
-    # A leading dot marks the companion files that macOS writes, which bear the suffix of a picture.
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        # A leading dot marks the companion files that macOS writes, which bear the suffix of a picture.
+        pictures = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+        yield from ((relative / name).as_posix() for name in pictures)
 
 
 def _state(folder: Path, names: list[str]) -> list[str | int]:
@@ -110,10 +111,6 @@ def _decoded(path: Path) -> np.ndarray:
             return prepare(picture)
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         raise UserError(f"The picture {path} cannot be decoded ({error}); replace or delete it.") from error
-
-
-def _suffixes() -> str:
-    return ", ".join(suffix.removeprefix(".") for suffix in SUFFIXES)
 
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -164,3 +161,44 @@ def _reduced_from_16_bits(picture: Image.Image, box: Box, size: tuple[int, int])
     resized = Image.fromarray(values).crop(box).resize(size, Image.Resampling.BOX)
     levels = np.rint(np.asarray(resized) * (LARGEST_OF_8_BITS / LARGEST_OF_16_BITS)).astype(np.uint8)
     return np.repeat(levels[None], 3, axis=0)
+
+
+def cached(key: Any, *, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return the uint8 array cached under a key, or compute and cache it.
+
+    A damaged file is computed again; if the cache folder cannot be written, nothing is cached.
+
+    Args:
+        key: a JSON value of everything that the array depends on.
+        shape: the shape of the array.
+        make: computes the array.
+    """
+    cache = cache_folder()
+    if cache is None:
+        return make()
+    path = cache / "prepared" / f"{digest(key)}.npz"
+    array = _read(path, shape)
+    if array is None:
+        array = make()
+        with suppress(OSError):
+            _write(path, array)
+    return array
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    try:
+        # An .npz file, because its checksum is compared on reading; an .npy file has none.
+        with path.open("rb") as file, np.load(file) as arrays:
+            array = arrays["array"]
+    except Exception:  # absent or damaged files are computed again
+        return None
+    return array if array.shape == shape and array.dtype == np.uint8 else None
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    """Write under another name, then rename: a reader finds the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        part = Path(scratch) / path.name
+        np.savez(part, array=array)
+        part.replace(path)

@@ -12,19 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.base import (
-    AttackContext,
-    FixedStrengthAttack,
-    MinimalDistanceAttack,
-    Pool,
-)
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack, MinimalDistanceAttack, Pool, TensorCache
 from robustbench_pix.attacks.decision.starting_points import find_starts
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
 from robustbench_pix.attacks.querying.oracle import BudgetSpentError, Oracle
 from robustbench_pix.attacks.querying.query_log import QueryLog
+from robustbench_pix.attacks.recorded import CHECKPOINTS, DISTANCE_AT, NO_ANSWER
 from robustbench_pix.catalogue.specs import EvaluationSpec
-from robustbench_pix.evaluation.answers import NO_ANSWER
 from robustbench_pix.evaluation.judging import Verdict, accept, judge, unmoved
 from robustbench_pix.randomness import ImageKey, ImageKeys
 

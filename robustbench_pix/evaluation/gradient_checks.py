@@ -1,7 +1,7 @@
 """Evidence of gradient masking: outcomes of gradient-based attacks beside those of other attacks, image by image.
 
 The symptoms of Carlini et al. 2019 (arXiv 1902.06705, section 4) and Athalye, Carlini, Wagner 2018 (arXiv 1802.00420,
-section 3.1), each as a statement about one image; ``results/masking.py`` counts them.
+section 3.1), each as a statement about one image; ``results/gradient_masking.py`` counts them.
 """
 
 import numpy as np

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_pix.attacks.common.norms import reach
+from robustbench_pix.attacks.recorded import NO_ANSWER
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.errors import JobFailedError
-from robustbench_pix.evaluation.answers import NO_ANSWER
 
 BOUNDS_TOLERANCE = 1e-4
 

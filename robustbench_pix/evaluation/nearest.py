@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from robustbench_pix.attacks.base import Attack, AttackContext, MinimalDistanceAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.common.norms import Ball
-from robustbench_pix.attacks.gradient.active_images import ActiveImages
+from robustbench_pix.attacks.gradient.apgd import ActiveImages
 from robustbench_pix.attacks.gradient.fab import nearest
 from robustbench_pix.attacks.querying.oracle import NoGradientError
+from robustbench_pix.attacks.recorded import INFLATION_IMAGES
 from robustbench_pix.catalogue.specs import AttackSpec, EvaluationSpec
 from robustbench_pix.devices import arithmetic
-from robustbench_pix.evaluation.answers import INFLATION_IMAGES
 from robustbench_pix.evaluation.batch import AttackSetting
 from robustbench_pix.evaluation.evaluate import evaluate, image_order
 from robustbench_pix.evaluation.judging import predict

@@ -1,7 +1,8 @@
-"""The words below a table: why a row has a gap, how the setting was measured, what the marks mean."""
+"""The captions of tables: missing rows, how a setting was measured, the meaning of marks, and names for papers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ PROTOCOLS = {
 }
 
 NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: )")
-"""What stands between two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
+"""The separator of two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
 
 SAID = {
     BETTER: "better than unregularized",
@@ -26,26 +27,36 @@ SAID = {
 }
 """A verdict against unregularized in words."""
 
+TASKS = {"mnist": "MNIST", "fashionmnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+NETWORKS = {"resnet18": "ResNet18", "resnet34": "ResNet34", "small": "small network", "plain": "plain network"}
+ATTACKS = {
+    "gaussian": "Gaussian noise",
+    "transfer-fgsm": "transferred FGSM",
+    "boundary": "boundary attack",
+    "boundary-50-steps": "boundary attack, 50 steps",
+    "salt-and-pepper": "salt-and-pepper noise",
+    "uniform": "uniform noise",
+}
+STRENGTHS = {
+    "sigma": r"standard deviation $\sigma$",
+    "l1": r"size $\epsilon$ ($\ell_1$)",
+    "l2": r"size $\epsilon$ ($\ell_2$)",
+    "linf": r"size $\epsilon$ ($\ell_\infty$)",
+}
+"""Names of units of perturbation sizes, as LaTeX; other units keep their names."""
+
+HALF = "±: half of the 95% interval"
+
 LEGEND = (
     "#: ranks that are possible with 95% confidence, for all rows at once",
     "a, b: recipes that share a letter do not differ significantly",
     "* of a mean AUC: no recipe is better; elsewhere: the highest, without a verdict",
-    "± half of the 95% interval",
+    HALF,
     "mean AUC: mean over threat groups of the AUC, in an adversarial group that of the strongest attack",
     "gain: over unregularized, paired by seed; green: better, red: worse, by the verdict",
     "under an attack: its AUC, the mean accuracy over its range of strengths; below it the accuracy from no attack on",
     "▁ to █: accuracy 0 to 1",
 )
-
-SECONDARY = (
-    "effective: effective robustness, the mean AUC beyond what the clean accuracy predicts, paired by seed",
-    "worst case: AUC under all attacks at once, image by image",
-    "eps50: strength at which the accuracy is half of the clean one",
-    "> stays above half up to there",
-    "2 of 3: only so many seeds reach it",
-    "seconds: of one model",
-)
-"""What the marks of the second table mean."""
 
 
 def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
@@ -65,7 +76,7 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
 
 
 def verdicts(rows: pd.DataFrame) -> list[str]:
-    """Return what the verdicts of a setting say of unregularized, a sentence a verdict; and how many seeds are lacking.
+    """Return the verdicts against unregularized, a sentence each, and how many seeds are lacking.
 
     >>> shown = {"recipe": ["a", "b", "unregularized"], "verdict": ["better", "not significant", ""]}
     >>> verdicts(pd.DataFrame({**shown, "rank": [1, 1, 2], "seeds": 7, "seed_list": "0", "mean_auc": 0.5}))
@@ -82,12 +93,12 @@ def verdicts(rows: pd.DataFrame) -> list[str]:
 
 
 def protocol(name: str) -> str:
-    """Return what a protocol is, or that it is one of this name."""
+    """Return the description of a protocol, or its name."""
     return PROTOCOLS.get(name, f"{name} protocol")
 
 
 def seeds(rows: pd.DataFrame) -> list[str]:
-    """Return which seeds stand behind rows of the leaderboard; nothing where none does, as of external models.
+    """Return the seeds of rows of the leaderboard; nothing for external models.
 
     >>> seeds(pd.DataFrame({"seed_list": ["10,2", "2,3", "", str(EXTERNAL_SEED)]}))
     ['seeds 2, 3, 10']
@@ -97,7 +108,7 @@ def seeds(rows: pd.DataFrame) -> list[str]:
 
 
 def _gradients(rows: pd.DataFrame) -> str:
-    """Return what the checks of gradients found, of the rows that were checked."""
+    """Return the outcome of the gradient checks."""
     checked = rows.loc[rows["gradients"] != "", "gradients"]
     words = checked.map(doubt)
     told = [f"{word} in {count} rows" for word in (MASKED, FAILED) if (count := int((words == word).sum()))]
@@ -188,3 +199,35 @@ def _intervals(rows: pd.DataFrame) -> str:
 
 def _all(values: "pd.Series[str]") -> str:
     return " and ".join(sorted(values.unique()))
+
+
+def attack_name(attack: str) -> str:
+    """Return the name of an attack in the literature.
+
+    >>> attack_name("transfer-fgsm"), attack_name("pgd-l2")
+    ('transferred FGSM', 'pgd l2')
+    """
+    return ATTACKS.get(attack, attack.replace("-", " "))
+
+
+def strength_name(attack: str, kind: str) -> str:
+    """Return the label of the axis of perturbation sizes; the kind is ``strength_kind`` of measurements.csv."""
+    return f"{attack_name(attack)}, {STRENGTHS.get(kind, kind)}"
+
+
+def setting_name(setting: pd.Series) -> tuple[str, str]:
+    """Return which combination a panel shows, and with which network, size and precision."""
+    task, images = (TASKS.get(setting[name], setting[name]) for name in ("task", "regularization_data"))
+    network = NETWORKS.get(setting["network"], setting["network"])
+    told = [network, "colour" if setting["colour"] == "rgb" else "gray"]
+    told += [f"size {setting['size']}"] if setting["size"] != "full" else []
+    told += [setting["precision"]] if setting["precision"] != "float32" else []
+    return task if task == images else f"{task}, {images} images", ", ".join(told)
+
+
+def setting_title(setting: "Mapping[str, Any] | pd.Series[Any]") -> str:
+    """Return which setting it is in one line: combination, suite, network, colour, precision and a reduced size."""
+    size = "" if setting["size"] == "full" else f", reduced size {setting['size']}"
+    network = f"network {setting['network']}, {setting['colour']}, {setting['precision']}"
+    suite = f"suite {setting['suite']} {setting['suite_version']}"
+    return f"{setting['task']} : {setting['regularization_data']}  {suite}, {network}{size}"

@@ -1,7 +1,4 @@
-"""Tables as data: cells, one format for each kind of number, one rule for the best of a column, one order of rows.
-
-The writers are ``terminal.cells`` (rich), ``paper.latex_columns`` (booktabs) and the template of the page.
-"""
+"""The cells of a table: one format for each kind of number, one rule for the best of a column, one order of rows."""
 
 import math
 from collections.abc import Mapping
@@ -15,23 +12,23 @@ from robustbench_pix.results.statistics.verdicts import BETTER, WORSE
 ABSENT = "–"
 MASKED = "masked gradients"
 DOUBTS = {"": "", "masked": MASKED, "failed": "failed check"}
-"""What a recipe is marked with, by what the check of its gradients came to."""
+"""The mark of a recipe, by the outcome of its gradient check."""
 
 HEADINGS = {"clean_accuracy": "clean", "mean_auc": "mean AUC", "gain": "gain"}
-"""Of the numbers that every table of recipes shows."""
+"""Headings of the numbers that every table of recipes shows."""
 
 SIGNED = ("gain", "effective_robustness")
 """Differences: with a sign."""
 
 QUERY_COUNTS = (100, 1_000, 10_000)
-"""After so many queries success and distance are shown."""
+"""Numbers of queries after which success and distance are shown."""
 
 COLOURS = {BETTER: "green", WORSE: "red"}
-"""Of a gain, by its verdict."""
+"""Colours of a gain, by its verdict."""
 
 
 class Cell(NamedTuple):
-    """What a table shows in one place.
+    """A cell of a table.
 
     Attributes:
         text: A number as it is written, perhaps after <, > or =; or words.
@@ -41,6 +38,7 @@ class Cell(NamedTuple):
         words: Whether it is no number.
         style: Of a terminal that has colours.
         indent: Whether it is the name of a control below its claim.
+        below: Further lines in a terminal, with their styles, in place of the interval.
     """
 
     text: str
@@ -50,6 +48,7 @@ class Cell(NamedTuple):
     words: bool = False
     style: str = ""
     indent: bool = False
+    below: tuple[tuple[str, str], ...] = ()
 
 
 NOTHING = Cell(ABSENT, words=True, style="dim")
@@ -125,7 +124,7 @@ def share_cell(value: float, low: float = math.nan, high: float = math.nan, *, s
 
 def fixed_cell(value: float, places: int) -> Cell:
     """Return a number with so many decimals."""
-    return NOTHING if math.isnan(value) else Cell(fixed(value, places))
+    return NOTHING if pd.isna(value) else Cell(fixed(value, places))
 
 
 def number(row: Mapping[str, Any], name: str, best: float) -> Cell:
@@ -145,25 +144,22 @@ def number_with_ends(row: Mapping[str, Any], name: str, best: float = math.nan) 
     return cell if cell.words else cell._replace(half="", ends=(share(row[f"{name}_low"]), share(row[f"{name}_high"])))
 
 
-def eps50(row: Mapping[str, Any], strongest: float, places: int | None = None) -> Cell:
-    """Return the strength at which the accuracy halves, or how many seeds get there, or that it lies above all.
+def eps50(row: Mapping[str, Any], strongest: float) -> Cell:
+    """Return an eps50 with three digits, or how many seeds reach it, or that it lies above the largest perturbation.
 
     Args:
         row: The columns ``AUCS``.
-        strongest: The largest strength.
-        places: Decimals; None for three digits.
+        strongest: The largest perturbation size.
 
     >>> row = {"seeds": 3, "eps50_seeds": 3, "eps50": 3.456, "eps50_low": 3.356, "eps50_high": 3.556}
-    >>> eps50(row, 5.0)[:2], eps50(row | {"eps50_seeds": 1}, 5.0).text, eps50(row | {"eps50_seeds": 0}, 0.5, 2).text
-    (('3.46', '.10'), '1 of 3', '>.50')
+    >>> eps50(row, 5.0)[:2], eps50(row | {"eps50_seeds": 1}, 5.0).text, eps50(row | {"eps50_seeds": 0}, 0.5).text
+    (('3.46', '.10'), '1 of 3', '>.5')
     """
     if not row["eps50_seeds"]:
-        text = f"{strongest:.3g}".removeprefix("0") if places is None else fixed(strongest, places)
-        return Cell(f">{text}")
+        return Cell(f">{f'{strongest:.3g}'.removeprefix('0')}")
     if row["eps50_seeds"] < row["seeds"]:
         return Cell(f"{row['eps50_seeds']} of {row['seeds']}", words=True)
-    places = decimals(row["eps50"]) if places is None else places
-    half = (row["eps50_high"] - row["eps50_low"]) / 2
+    places, half = decimals(row["eps50"]), (row["eps50_high"] - row["eps50_low"]) / 2
     return Cell(fixed(row["eps50"], places), "" if math.isnan(half) else fixed(half, places))
 
 
@@ -182,7 +178,7 @@ def median_queries(row: Mapping[str, Any]) -> Cell:
 
 
 def at_middle_strength(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at the strength in the middle of all that there are, the lower of two."""
+    """Return the rows at the middle perturbation size, the lower of two."""
     strengths = sorted(rows["strength"].unique())
     return rows[rows["strength"] == strengths[(len(strengths) - 1) // 2]]
 
@@ -203,12 +199,12 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def beside_claims(controls: Mapping[str, str]) -> list[tuple[str, bool]]:
-    """Return (recipe, whether it stands below what it controls): each recipe in its order, then its controls in theirs.
+    """Return (recipe, whether it stands below its claim): each recipe in its order, then its controls in theirs.
 
     A control stands by itself where its claim does not, or is itself a control.
 
     Args:
-        controls: What each recipe controls, "" for none; in the order of the rows.
+        controls: The claim of each recipe, "" for none; in the order of the rows.
 
     >>> beside_claims({"shuffled": "ours", "plain": "", "lost": "other", "ours": "", "statistics": "ours"})
     [('plain', False), ('lost', False), ('ours', False), ('shuffled', True), ('statistics', True)]

@@ -9,17 +9,25 @@ import pandas as pd
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.explanation import readme
-from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.leaderboard.terminal.svg_export import svg
+from robustbench_pix.leaderboard.page.page import TEMPLATES, page
+from robustbench_pix.leaderboard.terminal.detail import svg
 from robustbench_pix.results.board import Board, published_board
 from robustbench_pix.results.checks.outcomes import of_images
-from robustbench_pix.results.columns import COSTS, EXAMPLES, MEASUREMENTS, PICTURES, QUERIES, REQUESTED, SAMPLING
+from robustbench_pix.results.columns import (
+    COSTS,
+    EXAMPLES,
+    KEY,
+    MEASUREMENTS,
+    PICTURES,
+    QUERIES,
+    REQUESTED,
+    SAMPLING,
+    SETTING,
+    Column,
+)
 from robustbench_pix.results.costs import costs
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
-from robustbench_pix.results.example_images import picture_table
-from robustbench_pix.results.frames import KEY, SETTING
-from robustbench_pix.results.from_runs import board_of, measured
+from robustbench_pix.results.from_runs import board_of, measured, picture_table
 from robustbench_pix.results.merging import (
     REPLACED,
     Standing,
@@ -32,7 +40,7 @@ from robustbench_pix.results.merging import (
 from robustbench_pix.results.provenance import Provenance, merged, provenance
 from robustbench_pix.results.published.csv_io import as_published, to_csv_text
 from robustbench_pix.results.published.reading import OPTIONAL, PROVENANCE, is_published
-from robustbench_pix.results.published.schema import schema
+from robustbench_pix.results.published.schema import schema, underivable
 from robustbench_pix.results.published.writing import write_sums, write_together
 from robustbench_pix.results.queries import query_table
 from robustbench_pix.results.statistics.measured import settings
@@ -46,7 +54,7 @@ from robustbench_pix.runs.store import Store
 def publish_runs(
     workspace: Workspace, *, examples: bool, replace: Collection[str] = ()
 ) -> tuple[list[Path], list[Standing]]:
-    """Publish the workspace's runs beside what is published there already; two at once wait for each other.
+    """Publish the workspace's runs beside the rows already published there; two at once wait for each other.
 
     The outcome of every image is written on request, and where it is published already. Gains, ranks and everything
     else that compares are made anew over all recipes of a setting.
@@ -89,7 +97,7 @@ def publish_runs(
 def _merged(
     earlier: Board, rows: Rows, store: Store, workspace: Workspace, replace: Collection[str]
 ) -> tuple[Board, Rows, list[Standing]]:
-    """Return what is published with the runs in place of the rows of their names, the rows used, and which stay."""
+    """Return the published board with rows replaced by runs of their names, the rows used, and those that stay."""
     folder, found = workspace.published, measured(rows, store)
     refuse_other_recipes(earlier.measurements, found.measurements, found.requested, folder=folder, replace=replace)
     kept = standing(earlier.measurements, found.measurements, found.requested, ours=store.has_model)
@@ -115,7 +123,7 @@ def _merged(
 
 
 def _published_areas(folder: Path, measurements: pd.DataFrame, origins: Provenance) -> Areas:
-    """Return the areas of images of which the outcomes are published."""
+    """Return the areas of the images whose outcomes are published."""
     if not (folder / EXAMPLES_FILE).exists():
         return {}
     from robustbench_pix.results.published.examples import published_outcomes
@@ -132,10 +140,10 @@ def publish(folder: Path, board: Board) -> list[Path]:
         UserError: The folder cannot be written to.
     """
     board = changed(
-        board.derived_again(),
+        board,
         measurements=_sorted(board.measurements, [*KEY, "seed", "attack", "strength"]),
         requested=_sorted(board.requested, KEY),
-    )
+    ).derived_again()
     columns = leaderboard_columns(board.leaderboard.columns)
     mean_aucs = board.leaderboard["mean_auc"]
     leaderboard = _sorted(board.leaderboard.assign(loss=-mean_aucs), [*SETTING, "rank", "loss", "recipe"])
@@ -181,3 +189,17 @@ def publish(folder: Path, board: Board) -> list[Path]:
 
 def _sorted(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return frame.sort_values(by, kind="stable", na_position="last", ignore_index=True)
+
+
+def readme(tables: dict[str, tuple[Column, ...]]) -> str:
+    """Return the README of published tables; ``tables`` gives the columns of each file."""
+    head = (TEMPLATES / "published_readme.md").read_text(encoding="utf-8")
+    parts = [head.replace("{underivable}", "\n".join(f"- {text}" for text in underivable(outcomes=False, runs=False)))]
+    for file, columns in tables.items():
+        lines = [f"| `{column.name}` | {column.kind} | {_cell(column.meaning)} |" for column in columns]
+        parts.append("\n".join([f"## {file}\n", "| column | kind | meaning |", "|---|---|---|", *lines, ""]))
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

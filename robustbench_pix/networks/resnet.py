@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the block's output, (N, channels_out, H / stride, W / stride)."""
+        """Return the output, (N, channels_out, H / stride, W / stride)."""
         hidden = functional.relu(self.bn1(self.conv1(inputs)))
         return functional.relu(self.bn2(self.conv2(hidden)) + self.shortcut(inputs))
 
@@ -121,7 +121,7 @@ def _paper(blocks: Sequence[int], channels: int, classes: int, width: int, scale
 
 
 def small(*, channels: int, classes: int, width: int = 16, scale: float = 1.0, shift: float = 0.0) -> ResNet:
-    """Return a network of three stages of one block each, for images of any size, trained on a laptop in minutes."""
+    """Return a network of three stages, each a basic block, for images of any size; a laptop trains it in minutes."""
     return ResNet(
         channels=channels,
         classes=classes,

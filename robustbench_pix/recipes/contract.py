@@ -95,8 +95,8 @@ class Step:
         first, second: of the P pairs for each tapped layer, (P, C, H, W); they need ``pairs``, as the next three do.
         first_images, second_images: the images of the pairs, in [0, 1], (P, C, H, W).
         ranks: of the pairs, int64 (P,); see ``robustbench_pix.regularizers.pairs``.
-        single: of S regularization images for each tapped layer, (S, C, H, W); needs ``singles``, as the next two do.
-        single_images: the images, in [0, 1], (S, C, H, W).
+        single: of S images for each tapped layer, (S, C, H, W); needs ``singles``, as the next two do.
+        single_images: these images of the regularization data, in [0, 1], (S, C, H, W).
         numbers: of these images in the regularization data, int64 (S,).
     """
 
@@ -138,9 +138,9 @@ class Recipe(nn.Module):
     """
 
     pairs: int = 0
-    """Pairs of regularization images drawn at each step."""
+    """Pairs of images of the regularization data drawn at each step."""
     singles: int = 0
-    """Single regularization images drawn at each step."""
+    """Single images of the regularization data drawn at each step."""
     task_features: bool = False
     """Whether the feature maps of the task's batch are wanted."""
     double_backward: bool = False

@@ -11,19 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from robustbench_pix.errors import unknown
-from robustbench_pix.results.columns import COSTS, PICTURES, QUERIES, SAMPLING, Column
+from robustbench_pix.results.columns import COSTS, PICTURES, QUERIES, SAMPLING, Column, typed
 from robustbench_pix.results.costs import recipe_costs
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
-from robustbench_pix.results.frames import typed
 from robustbench_pix.results.provenance import Provenance, empty
+from robustbench_pix.results.published import reading
 from robustbench_pix.results.published.csv_io import as_published
-from robustbench_pix.results.published.reading import (
-    TABLES,
-    read_beside,
-    read_leaderboard,
-    read_provenance,
-    read_published,
-)
 from robustbench_pix.results.statistics.aggregates import aggregates
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.aucs import build_aucs
@@ -74,7 +67,7 @@ class Board:
 
     @cached_property
     def aucs(self) -> pd.DataFrame:
-        """The columns ``ROBUSTNESS``."""
+        """The columns ``AUCS``."""
         return self._table("aucs", AUCS, lambda: build_aucs(self.settings, self.sampling))
 
     @cached_property
@@ -84,7 +77,7 @@ class Board:
 
     @cached_property
     def aggregates(self) -> pd.DataFrame:
-        """The columns ``ACROSS``."""
+        """The columns ``AGGREGATES``."""
         return self._table("aggregates", AGGREGATES, lambda: aggregates(self.settings))
 
     @cached_property
@@ -131,14 +124,14 @@ class Board:
         """
         if suite is not None and suite not in (suites := set(self.requested["suite"])):
             raise unknown("suite on this board", suite, suites, list_with="rbp leaderboard")
-        rows = self.requested if suite is None else _of_suite(self.requested, suite)
+        rows = self.requested if suite is None else self.requested[self.requested["suite"] == suite]
         known = set(combinations_of(rows))
         if missing := sorted(set(combinations) - known):
             raise unknown("combination on this board", missing[0], known, list_with="rbp leaderboard")
 
         def chosen(name: str) -> pd.DataFrame:
             table: pd.DataFrame = getattr(self, name)
-            table = _of_suite(table, suite) if suite is not None and "suite" in table else table
+            table = table[table["suite"] == suite] if suite is not None and "suite" in table else table
             table = table[combinations_of(table).isin(combinations)] if combinations and "task" in table else table
             return table.reset_index(drop=True)
 
@@ -158,13 +151,13 @@ def published_board(folder: Path) -> Board:
         UserError: nothing is published there, or a file is damaged or has other columns than it should.
     """
     return Board(
-        *read_published(folder),
-        read_beside(folder, "sampling.csv"),
+        *reading.read_published(folder),
+        reading.read_beside(folder, "sampling.csv"),
         loaders={
-            "leaderboard": partial(read_leaderboard, folder),
-            **{name: partial(read_beside, folder, file) for name, file in TABLES.items()},
+            "leaderboard": partial(reading.read_leaderboard, folder),
+            **{name: partial(reading.read_beside, folder, file) for name, file in reading.TABLES.items()},
         },
-        origins=lambda: read_provenance(folder) or empty(),
+        origins=lambda: reading.read_provenance(folder) or empty(),
         origin=f"As published in {folder}.",
         folder=folder,
     )
@@ -173,7 +166,3 @@ def published_board(folder: Path) -> Board:
 def combinations_of(table: pd.DataFrame) -> "pd.Series[str]":
     """Return ``task:images`` of every row."""
     return table["task"] + ":" + table["regularization_data"]
-
-
-def _of_suite(table: pd.DataFrame, suite: str) -> pd.DataFrame:
-    return table[table["suite"] == suite]

@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_pix.results.columns import COSTS, WORST_CASE, names
+from robustbench_pix.results.columns import COSTS, KEY, WORST_CASE, names, typed
 from robustbench_pix.results.derived_columns import RECIPE_COSTS
-from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.runs.plan_store import CHECK, Rows
 from robustbench_pix.runs.store import Store
 
@@ -19,11 +18,8 @@ def titles(facts: Mapping[str, Any], seed: int, attack: str) -> dict[str, list[s
     """
     recipe, task = facts["recipe"], facts["task"]
     size = "" if facts["size"] == "full" else f", {facts['size']}"
-    places = [
-        f"{task}:{facts['regularization_data']}{size}, seed {seed}",
-        f"{task}{size}, seed {seed}",
-        f"{task}{size}",
-    ]
+    data, task = f"{task}:{facts['regularization_data']}{size}", f"{task}{size}"
+    places = [f"{data}, seed {seed}", f"{task}, seed {seed}", task]
     return {
         "train": [f"train {recipe} on {place}" for place in places[:2]],
         "given": [f"keep {recipe} on {places[2]}"],
@@ -35,12 +31,8 @@ def titles(facts: Mapping[str, Any], seed: int, attack: str) -> dict[str, list[s
 def recipe_costs(measurements: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     """Return the columns ``RECIPE_COSTS``: a row a recipe and setting with measurements, means over its models.
 
-    Runs are found in costs by ``model_id`` and ``attack_id``; where one of a recipe is missing, so is the mean. A given
-    model was not trained here: it costs its attacks.
-
-    Args:
-        measurements: The columns ``MEASUREMENTS``.
-        costs: The columns ``COSTS``.
+    Runs (``COSTS``) are found by the ``model_id`` and ``attack_id`` of ``MEASUREMENTS``; where one of a recipe is
+    missing, so is the mean. An external model was not trained here: it costs its attacks.
     """
     seconds = costs.set_index(["kind", "id"])["seconds"]
     training = pd.concat([seconds.get("train", seconds.iloc[:0]), 0 * seconds.get("given", seconds.iloc[:0])])

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from robustbench_pix.results.board import Board
+from robustbench_pix.results.columns import KEY, row_key
 from robustbench_pix.results.derived_columns import AUC_PREFIX, DISTANCE_PREFIX
-from robustbench_pix.results.frames import KEY
 from robustbench_pix.results.merging import REPLACED
 from robustbench_pix.results.provenance import Provenance
 from robustbench_pix.results.published.writing import SUMS
@@ -42,7 +42,7 @@ def differences(first: Board, second: Board) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for key in dict.fromkeys([*rows[0], *rows[1]]):
         named = dict(zip(KEY, key, strict=True))
-        alike = tuple(named[name] for name in REPLACED)
+        alike = row_key(named, REPLACED)
         if key in rows[0] and key in rows[1]:
             changes = _status(rows[0][key], rows[1][key]) + _numbers(rows[0][key], rows[1][key])
             changes += _texts(facts[0].get(key, {}), facts[1].get(key, {}))
@@ -57,7 +57,7 @@ def differences(first: Board, second: Board) -> list[dict[str, Any]]:
 
 def _by_key(leaderboard: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
     records: list[dict[Any, Any]] = leaderboard.to_dict("records")
-    return {tuple(row[name] for name in KEY): row for row in records}
+    return {row_key(row): row for row in records}
 
 
 def _versions(rows: dict[tuple[Any, ...], Any], others: dict[tuple[Any, ...], Any]) -> dict[tuple[Any, ...], str]:
@@ -66,14 +66,14 @@ def _versions(rows: dict[tuple[Any, ...], Any], others: dict[tuple[Any, ...], An
     for key in rows:
         if key not in others:
             named = dict(zip(KEY, key, strict=True))
-            found.setdefault(tuple(named[name] for name in REPLACED), []).append(str(named["suite_version"]))
+            found.setdefault(row_key(named, REPLACED), []).append(str(named["suite_version"]))
     return {alike: " and ".join(versions) for alike, versions in found.items()}
 
 
 def _facts(measurements: pd.DataFrame, provenance: Provenance) -> dict[tuple[Any, ...], dict[str, str]]:
     """Return the hashes, digests of data and origins of each row of the board; several of a kind are joined."""
     found: dict[tuple[Any, ...], dict[str, str]] = {}
-    data = {tuple(row[name] for name in KEY): row["data"] for row in provenance["rows"]}
+    data = {row_key(row): row["data"] for row in provenance["rows"]}
     for key, rows in measurements.groupby(KEY, sort=False):
         facts = {name: " and ".join(sorted(rows[name].unique())) for name in (*HASHES, *ORIGINS)}
         for attack, hashes in rows.groupby("attack", sort=False)["attack_hash"]:
@@ -160,6 +160,5 @@ def _lines(first: bytes, second: bytes) -> tuple[str, str]:
     return f"{counts[0]:,} line{'s'[: counts[0] != 1]}", f"{counts[1]:,} line{'s'[: counts[1] != 1]}"
 
 
-def _file_change(what: str, file: str, a: str = "", b: str = "") -> dict[str, Any]:
-    nothing = {"difference": None, "covered": ""}
-    return {**dict.fromkeys(KEY, ""), "what": what, "column": file, "a": a, "b": b, **nothing}
+def _file_change(what: str, file: str, *lines: str) -> dict[str, Any]:
+    return dict.fromkeys(KEY, "") | _change(what, file, *lines)

@@ -1,5 +1,6 @@
-"""The board of the rows of plans: what their runs measured, and what they cost."""
+"""The board of the rows of plans: what their runs measured, and the example images that they kept."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -7,31 +8,24 @@ import pandas as pd
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.results.board import Board
-from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, SAMPLING, names
+from robustbench_pix.results.columns import KEY, MEASUREMENTS, REQUESTED, SAMPLING, names, typed
+from robustbench_pix.results.columns import PICTURES as COLUMNS
 from robustbench_pix.results.costs import costs
-from robustbench_pix.results.example_images import picture_table
 from robustbench_pix.results.gradient_masking import verdict
 from robustbench_pix.results.inflation import attack_inflation
 from robustbench_pix.results.measuring import measure
 from robustbench_pix.results.provenance import empty, provenance
 from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.queries import query_table
-from robustbench_pix.results.statistics.image_areas import image_areas
 from robustbench_pix.results.statistics.measured import settings
 from robustbench_pix.results.statistics.sampling import sampling_table
-from robustbench_pix.results.statistics.worst_case import Outcome, outcome, worst_case, worst_case_areas
+from robustbench_pix.results.statistics.worst_case import Outcome, image_areas, outcome, worst_case, worst_case_areas
 from robustbench_pix.runs.plan_store import CHECK, NEAREST, PlannedRow, PlannedRun, Rows
-from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, Store
+from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, PICTURES, Store
 
 
 class Measured(NamedTuple):
-    """What was measured of rows.
-
-    Attributes:
-        measurements: the columns ``MEASUREMENTS``.
-        requested: the columns ``REQUESTED``.
-        areas: of every attack and worst case by its ``attack_id``, as ``image_areas`` returns them.
-    """
+    """The columns ``MEASUREMENTS`` and ``REQUESTED``, and ``image_areas`` of attacks and worst cases by attack_id."""
 
     measurements: pd.DataFrame
     requested: pd.DataFrame
@@ -118,3 +112,23 @@ def _measured(
     attack = spec["identity"]["attack"]
     rows = measure(examples, spec, attack_inflation(examples, attack, nearest))
     return rows, outcome(rows[0], examples, attack), image_areas(examples, attack)
+
+
+def picture_table(rows: Rows, store: Store) -> pd.DataFrame:
+    """Return the pictures of every row, under each attack of the lowest seed that has some.
+
+    Runs of data sets whose pictures are not ours to publish have none, and neither have those of earlier versions.
+    """
+    lines = [line for row in rows for line in _pictures_of(row, store)]
+    return typed(pd.DataFrame(lines), COLUMNS)
+
+
+def _pictures_of(row: PlannedRow, store: Store) -> Iterator[dict[str, Any]]:
+    shared, done = {name: row.facts[name] for name in KEY}, set[str]()
+    for run in sorted(row.finished(store), key=lambda run: run.seed):
+        if not run.is_attack or run.attack in done or not store.holds(run.run, PICTURES):
+            continue
+        done.add(run.attack)
+        of = {"seed": run.seed, "attack": run.attack, "attack_id": run.run.partition("-")[2]}
+        for line in pd.read_parquet(store.file(run.run, PICTURES)).to_dict("records"):
+            yield {**shared, **of, **{str(name): value for name, value in line.items()}}

@@ -1,7 +1,7 @@
 """From evidence of gradient masking to reasons in words: how many images say so, and how many may.
 
 The shares were set between models known to be sound (on digits at most 3 of 64 images are fooled by scores alone, the
-restarts disagree on 8 at most, and nothing else shows) and models made to hide their gradients, which show on most.
+restarts disagree on 8 at most, and nothing else shows) and models made to mask them, which show on most.
 """
 
 import re
@@ -44,22 +44,15 @@ class Sign(NamedTuple):
 
 
 def signs(evidence: pd.DataFrame) -> list[Sign]:
-    """Return every sign, whether it shows or not, from the columns of ``evaluation.masking.gather``."""
+    """Return every sign, whether it shows or not, from the columns of ``evaluation.gradient_checks.gather``."""
     white, larger = evidence[RESTARTS].any(axis="columns"), evidence["larger"]
     agree = evidence[RESTARTS].nunique(axis="columns") == 1
+    by_scores, by_transfer = (
+        (~white & evidence[name]) | (~larger & evidence[f"{name}_larger"]) for name in ("square", "transfer")
+    )
     questions = [
-        (
-            "black box beats white box",
-            (~white & evidence["square"]) | (~larger & evidence["square_larger"]),
-            0.1,
-            "fooled by scores, not by gradients",
-        ),
-        (
-            "transfer beats white box",
-            (~white & evidence["transfer"]) | (~larger & evidence["transfer_larger"]),
-            0.1,
-            "fooled through another model, not by gradients",
-        ),
+        ("black box beats white box", by_scores, 0.1, "fooled by scores, not by gradients"),
+        ("transfer beats white box", by_transfer, 0.1, "fooled through another model, not by gradients"),
         ("more steps do worse", ~white & evidence["few_steps"], 0.05, "fooled by fewer steps only"),
         ("a larger radius does worse", white & ~larger, 0.05, "fooled, but not at the larger radius"),
         ("accuracy stays above 0 without bound", ~evidence["unbounded"], 0.05, "never fooled, however far"),
@@ -98,7 +91,7 @@ def verdict(evidence: pd.DataFrame) -> str:
 
 
 def summary(verdicts: Iterable[str]) -> str:
-    """Return one text for several models: in how many of the checked ones gradients are masked, and why in the first.
+    """Return one text for several models: how many of the checked ones show gradient masking, and why the first.
 
     So of checks that failed.
 

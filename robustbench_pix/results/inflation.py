@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.evaluation.answers import INFLATION_IMAGES
+from robustbench_pix.attacks.recorded import INFLATION_IMAGES
 from robustbench_pix.results.statistics.intervals import student_interval
 from robustbench_pix.results.statistics.measured import differences
 
@@ -78,33 +78,19 @@ def inflation_by_seed(measurements: pd.DataFrame, recipe: str) -> dict[str, "pd.
 
 
 def inflation_pairs(measurements: pd.DataFrame, first: str, second: str) -> list[InflationPair]:
-    """Return the inflations of the attacks that were measured on both recipes.
-
-    Args:
-        measurements: the columns ``MEASUREMENTS``, of one setting.
-        first, second: names of recipes.
-    """
-    of_first, of_second = (inflation_by_seed(measurements, recipe) for recipe in (first, second))
-    return [
-        _pair(attack, (first, of_first[attack]), (second, of_second[attack]))
-        for attack in of_first
-        if attack in of_second
-    ]
-
-
-def _pair(attack: str, *recipes: Any) -> InflationPair:
-    (_, first), (_, second) = recipes
-    low, high = student_interval(differences(first, second))
-    unconverged = tuple(name for name, values in recipes if values.max() > INFLATION_ALLOWED)
-    return InflationPair(attack, float(first.mean()), float(second.mean()), low, high, unconverged)
+    """Return the inflations of the attacks that were measured on both recipes of a setting (``MEASUREMENTS``)."""
+    by_recipe = {recipe: inflation_by_seed(measurements, recipe) for recipe in (first, second)}
+    pairs = []
+    for attack, one in by_recipe[first].items():
+        if (other := by_recipe[second].get(attack)) is not None:
+            low, high = student_interval(differences(one, other))
+            unconverged = tuple(name for name, of in by_recipe.items() if of[attack].max() > INFLATION_ALLOWED)
+            pairs.append(InflationPair(attack, float(one.mean()), float(other.mean()), low, high, unconverged))
+    return pairs
 
 
 def inflation_sentences(measurements: pd.DataFrame) -> list[str]:
-    """Return one sentence for each attack whose distance inflation was measured, without a full stop.
-
-    Args:
-        measurements: the columns ``MEASUREMENTS``, of one setting.
-    """
+    """Return one sentence for each attack of a setting that has a distance inflation, without a full stop."""
     by_attack: dict[str, dict[str, pd.Series[float]]] = {}
     for recipe in measurements["recipe"].unique():
         for attack, seeds in inflation_by_seed(measurements, recipe).items():
@@ -113,12 +99,7 @@ def inflation_sentences(measurements: pd.DataFrame) -> list[str]:
 
 
 def comparison_sentences(measurements: pd.DataFrame, first: str, second: str) -> list[str]:
-    """Return a sentence for each attack measured on both recipes, with a warning where it may explain a gain.
-
-    Args:
-        measurements: as ``inflation_sentences``.
-        first, second: names of recipes.
-    """
+    """Return a sentence for each attack measured on both recipes, with a warning where it may explain a gain."""
     return [_of_pair(pair, first, second) for pair in inflation_pairs(measurements, first, second)]
 
 

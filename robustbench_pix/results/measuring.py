@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS
-from robustbench_pix.evaluation.answers import NO_ANSWER
+from robustbench_pix.attacks.libraries.classes import KNOWN_DEFECTS
+from robustbench_pix.attacks.recorded import NO_ANSWER
 from robustbench_pix.identity import digest
 from robustbench_pix.results.inflation import INFLATION_ALLOWED
 
@@ -45,13 +45,13 @@ def measure(examples: pd.DataFrame, spec: dict[str, Any], inflation: float = mat
         "version": spec["version"],
         "torch": spec["torch"],
         "device": spec["device"],
+        "distance_inflation": inflation,
     }
     strict = spec["identity"]["protocol"] == "strict"
     examples = examples.assign(clean_correct=examples["label"] == examples["clean_prediction"])
     minimal = "distance_at_half" in examples
     rows = (_minimal if minimal else _fixed)(examples, attack, entries, strict)
     counted = examples[examples["clean_correct"]] if strict else examples
-    shared["distance_inflation"] = inflation
     flags = ["depends on batch"] * spec["context"]["batch_dependent"] + _flags(examples, counted, attack, inflation)
     flags += [f"read from {attack['file']['name']}"] if "file" in attack else []
     return [{**shared, **row, "flags": "; ".join(flags)} for row in rows]
@@ -72,7 +72,7 @@ def _fixed(examples: pd.DataFrame, attack: dict[str, Any], entries: int, strict:
                 "strength": strength,
                 **_counts(part, part["correct"]),
                 "area": area,
-                "success_rate": _share(~part["correct"][part["clean_correct"]]),
+                "success_rate": _mean(~part["correct"][part["clean_correct"]]),
                 **_distances(counted, entries),
                 "mean_queries": _mean(counted["queries"]),
                 "unanswered": int((part["prediction"] == NO_ANSWER).sum()),
@@ -101,7 +101,7 @@ def _minimal(examples: pd.DataFrame, attack: dict[str, Any], entries: int, stric
             "strength": strength,
             **_counts(examples, pd.Series(clean & (distance > strength))),
             "area": float(np.maximum(np.minimum(kept_until, strength) - start, 0.0).mean()),
-            "success_rate": _share(distance[clean] <= strength),
+            "success_rate": _mean(distance[clean] <= strength),
             "unanswered": int((silent & (distance <= strength)).sum()),
             **shared,
         }
@@ -170,9 +170,5 @@ def _median(values: pd.Series) -> float:
     return median if math.isfinite(median) else math.nan
 
 
-def _mean(values: pd.Series) -> float:
-    return float(values.mean()) if len(values) else math.nan
-
-
-def _share(flags: Any) -> float:
-    return float(np.mean(flags)) if len(flags) else math.nan
+def _mean(values: Any) -> float:
+    return float(np.mean(values)) if len(values) else math.nan

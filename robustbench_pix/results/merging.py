@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY, row_keys
 from robustbench_pix.runs.plan_store import Rows, combination_name
 
 REPLACED = [name for name in KEY if name != "suite_version"]
@@ -20,8 +20,8 @@ def merge(published: pd.DataFrame, new: pd.DataFrame, on: Sequence[str] = tuple(
     The key is a recipe and its setting whatever the suite's version, for all tables alike; costs merge
     ``on=("kind", "id")``.
     """
-    replaced = set(new[list(on)].itertuples(index=False, name=None))
-    kept = [key not in replaced for key in published[list(on)].itertuples(index=False, name=None)]
+    replaced = set(row_keys(new, on))
+    kept = [key not in replaced for key in row_keys(published, on)]
     parts = [part for part in (published[kept], new) if not part.empty]
     return pd.concat(parts, ignore_index=True) if parts else new.reset_index(drop=True)
 
@@ -38,8 +38,8 @@ def refuse_other_protocols(
         UserError: names the setting and what differs: the suite's version, an attack, its list of attacks, the protocol
             or the data of the task.
     """
-    replaced = set(new[REPLACED].itertuples(index=False, name=None))
-    kept = [key not in replaced for key in published[REPLACED].itertuples(index=False, name=None)]
+    replaced = set(row_keys(new, REPLACED))
+    kept = [key not in replaced for key in row_keys(published, REPLACED)]
     within = [name for name in REPLACED if name != "recipe"]
     fresh = dict(iter(new.groupby(within, sort=False)))
     for setting, rows in published[kept].groupby(within, sort=False):
@@ -121,7 +121,7 @@ def refuse_other_recipes(
         UserError: names the first such row.
     """
     theirs, measured = (dict(iter(table.groupby(REPLACED, sort=False)["recipe_hash"])) for table in (published, new))
-    for key in lines[REPLACED].itertuples(index=False, name=None):
+    for key in row_keys(lines, REPLACED):
         row = dict(zip(REPLACED, key, strict=True))
         both = key in theirs and key in measured and row["recipe"] not in replace
         if both and set(theirs[key]) != set(measured[key]):
@@ -146,7 +146,7 @@ def standing(
     """
     theirs, measured = (dict(iter(table.groupby(REPLACED, sort=False))) for table in (published, new))
     found = []
-    for key in lines[REPLACED].itertuples(index=False, name=None):
+    for key in row_keys(lines, REPLACED):
         before, now = theirs.get(key), measured.get(key)
         if before is None or all(ours(model) for model in before["model_id"].unique()):
             continue
@@ -161,7 +161,7 @@ def standing(
 
 
 def _cells(measured: pd.DataFrame) -> set[tuple[int, str]]:
-    return set(measured[["seed", "attack"]].itertuples(index=False, name=None))
+    return set(row_keys(measured, ["seed", "attack"]))
 
 
 def without(rows: Rows, kept: list[Standing]) -> Rows:

@@ -1,21 +1,126 @@
 """Where every published row comes from: all that was hashed, in full, and the command that makes the row again.
 
 Recipes, tasks, attacks and suites stand under their hashes. A row holds what together with them makes the identities of
-its models and attacks, so that anybody can compute every hash of a table again (``results.checks.addresses``).
-Its attacks are lists: seeds that were added later may have been attacked after the engine changed what it records."""
+its models and attacks, so that anybody can compute every hash of a table again (``results.checks.provenance_checks``).
+Its attacks are lists: seeds that were added later may have been attacked after the engine changed what it records.
+"""
 
 import json
 import shlex
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.identity import canonical_json, digest
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY, row_key
 from robustbench_pix.results.merging import REPLACED
 from robustbench_pix.results.statistics.measured import BASELINE
 from robustbench_pix.runs.plan_store import CHECK, PlannedRun, Rows, combination_name
 from robustbench_pix.runs.store import Store
+
+
+class _Open(BaseModel):
+    """What is not named here may be there as well."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Evaluation(_Open):
+    budget: int | None
+    repetitions: int
+    images: int | None
+
+
+class _File(_Open):
+    name: str = ""
+
+
+class _Attack(_Open):
+    attack: str
+    file: _File = _File()
+    access: str
+    strength: str
+    strengths: list[float]
+    range_from: float = 0.0
+    evaluation: _Evaluation
+
+
+class _Task(_Open):
+    numerics: int
+    task: dict[str, Any]
+
+
+class _Suite(_Open):
+    name: str
+    version: int
+    protocol: str
+    attacks: list[str]
+
+
+class _Way(_Open):
+    attack: str
+
+
+class _Model(_Open):
+    kind: str
+
+
+class _Row(_Open):
+    suite: str
+    suite_version: int
+    protocol: str
+    task: str
+    regularization_data: str
+    size: str
+    colour: str
+    network: str
+    precision: str
+    recipe: str
+    recipe_hash: str
+    task_hash: str
+    suite_hash: str
+    seeds: list[int]
+    model: _Model
+    attacks: dict[str, list[_Way]]
+    data: dict[str, str | None]
+    made_with: list[dict[str, Any]]
+    entries: int | None = None
+    command: str
+
+
+class _Provenance(_Open):
+    attacks: dict[str, _Attack]
+    recipes: dict[str, dict[str, Any] | None]
+    tasks: dict[str, _Task]
+    suites: dict[str, _Suite]
+    rows: list[_Row]
+
+
+_FORM = TypeAdapter(_Provenance)
+_ORDER = "strengths must ascend from 0, and range_from lie below the last"
+
+
+def wrong_form(provenance: Any) -> str:
+    """Return the first thing that is wrong with the form of a provenance, or ""."""
+    try:
+        _FORM.validate_python(provenance)
+    except (ValidationError, RecursionError) as error:
+        if isinstance(error, RecursionError):
+            return "it is nested too deeply"
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if not all(ways for row in provenance["rows"] for ways in row["attacks"].values()):
+        return "rows: an attack was made in no way"
+    return next((f"attacks.{name}: {_ORDER}" for name, one in provenance["attacks"].items() if not _ordered(one)), "")
+
+
+def _ordered(attack: dict[str, Any]) -> bool:
+    strengths, start = attack["strengths"], attack.get("range_from", 0.0)
+    ascending = all(low < high for low, high in pairwise(strengths))
+    return not strengths or (strengths[0] == 0 and ascending and 0 <= start < strengths[-1])
 
 
 def command_of(
@@ -51,11 +156,8 @@ def command_of(
         words = ["rbp", "evaluate", "--model", given["reference"].replace("\\", "/").rpartition("/")[2]]
         words += ["--weights", weights] if weights else []
         words += ["--task", facts["task"], "--suite", facts["suite"]]
-        words += (
-            ["--regularization-data", facts["regularization_data"]]
-            if facts["regularization_data"] != facts["task"]
-            else []
-        )
+        data = facts["regularization_data"]
+        words += ["--regularization-data", data] if data != facts["task"] else []
         words += ["--name", facts["recipe"]]
     words += ["--size", facts["size"]] if facts["size"] != "full" else []
     known = facts["task"] in catalogue.names(FOLDERS["task"])
@@ -138,8 +240,8 @@ def _add(
 
 def merged(published: Provenance, new: Provenance) -> Provenance:
     """Return the published rows that no new row replaces, then the new ones, and the entries that either names."""
-    replaced = {_key(row) for row in new["rows"]}
-    rows = [row for row in published["rows"] if _key(row) not in replaced] + new["rows"]
+    replaced = {row_key(row, REPLACED) for row in new["rows"]}
+    rows = [row for row in published["rows"] if row_key(row, REPLACED) not in replaced] + new["rows"]
     found = empty()
     for section, name in SECTIONS.items():
         found[section] = _named({row[name] for row in rows}, published[section] | new[section])
@@ -148,10 +250,6 @@ def merged(published: Provenance, new: Provenance) -> Provenance:
     found["attacks"] = _named(named, published["attacks"] | new["attacks"])
     found["rows"] = sorted(rows, key=lambda row: [str(row[name]) for name in KEY])
     return found
-
-
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in REPLACED)
 
 
 def _named(names: set[str], entries: dict[str, Any]) -> dict[str, Any]:

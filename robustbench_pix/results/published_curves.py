@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY
 from robustbench_pix.results.statistics.measured import BASELINE
 
 FILE = Path(__file__).parent / "data/published_curves.csv"
@@ -64,12 +64,8 @@ def sources_of(published: pd.DataFrame) -> str:
 
 def published_distances(setting: pd.Series, attack: str) -> dict[str, float]:
     """Return the published distance of each recipe of a setting; none where the paper has none."""
-    agrees = setting["colour"] == "gray"
-    return (
-        DISTANCES.get((setting["task"], setting["regularization_data"], setting["network"], attack), {})
-        if agrees
-        else {}
-    )
+    key = setting["task"], setting["regularization_data"], setting["network"], attack
+    return DISTANCES.get(key, {}) if setting["colour"] == "gray" else {}
 
 
 def compared(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -79,9 +75,8 @@ def compared(ours: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """
     pairs = ours.merge(published[["recipe", "strength", "accuracy", "source"]], on="recipe", suffixes=("", "_there"))
     same = pairs[(pairs["strength"] - pairs["strength_there"]).abs() <= SAME_STRENGTH]
-    same = same.rename(columns={"accuracy_there": "published"}).assign(
-        difference=lambda rows: rows["accuracy"] - rows["published"]
-    )
+    same = same.rename(columns={"accuracy_there": "published"})
+    same = same.assign(difference=same["accuracy"] - same["published"])
     same = same.sort_values(["recipe", "strength"], key=lambda values: values.replace(BASELINE, ""), kind="stable")
     columns = [*KEY, "attack", "strength", "accuracy", "standard_error", "seeds", "published", "difference", "source"]
     return same[columns].reset_index(drop=True)

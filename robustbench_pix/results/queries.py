@@ -1,22 +1,74 @@
 """Success rate and distance against queries, of every decision and score attack that a workspace has run.
 
 Success is what evaluation judged, so that its rate is that of the measurements. When a distance was reached is known up
-to the next of 10, 20, 30, 50, 70, 100, ... queries, and counted there.
+to the next of 10, 20, 30, 50, 70, 100, ... queries, and counted there. Failures are censored (Kaplan and Meier 1958).
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS, DISTANCE_AT
-from robustbench_pix.results.columns import QUERIES, names
-from robustbench_pix.results.frames import KEY, typed
-from robustbench_pix.results.statistics.survival import queries_to_success
+from robustbench_pix.attacks.recorded import CHECKPOINTS, DISTANCE_AT
+from robustbench_pix.results.columns import KEY, QUERIES, typed
+from robustbench_pix.results.statistics.intervals import LEVEL
 from robustbench_pix.runs.plan_store import PlannedRow, Rows
 from robustbench_pix.runs.store import EXAMPLES, Store
+
+HALF_ROUNDING = 1e-12
+"""The survival function is a product: what is one half may come out above it."""
+
+
+class QueriesToSuccess(NamedTuple):
+    """The median number of queries with its interval, NaN where it is not reached, and the mean up to a limit."""
+
+    median: float
+    low: float
+    high: float
+    restricted_mean: float
+
+
+def queries_to_success(queries: NDArray[np.integer], found: NDArray[np.bool_], limit: int) -> QueriesToSuccess:
+    """Return the Kaplan-Meier median and the restricted mean of the queries that images take.
+
+    The interval of the median is where the band of the survival function (log-log transformed, Greenwood's variance)
+    holds one half (Brookmeyer, Crowley 1982); it takes images as independent. The restricted mean is the area under
+    the survival function up to the limit: the mean of min(queries, limit), failures counting as the limit.
+
+    Args:
+        queries: (N,), those of the first success, or, where none was found, all of them.
+        found: (N,), whether there was a success.
+        limit: in queries, at least the largest of them.
+
+    >>> queries_to_success(np.array([10, 20, 90, 100]), np.array([True, True, True, False]), 100).restricted_mean
+    55.0
+    """
+    from scipy.stats import CensoredData, ecdf  # takes a second to import
+
+    if not len(queries):
+        return QueriesToSuccess(np.nan, np.nan, np.nan, np.nan)
+    curve: Any = ecdf(CensoredData.right_censored(queries.astype(float), ~found)).sf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        band: Any = curve.confidence_interval(confidence_level=LEVEL, method="log-log")
+    # Where nothing is left there is no width to compute, so that both ends are 0.
+    lower, upper = (np.where(curve.probabilities == 0, 0.0, end.probabilities) for end in (band.low, band.high))
+    edges = np.concatenate([[0.0], curve.quantiles, [float(limit)]])
+    return QueriesToSuccess(
+        median=_first_at_half(curve.quantiles, curve.probabilities),
+        low=_first_at_half(curve.quantiles, lower),
+        high=_first_at_half(curve.quantiles, upper),
+        restricted_mean=float(np.diff(edges) @ np.concatenate([[1.0], curve.probabilities])),
+    )
+
+
+def _first_at_half(queries: NDArray[np.floating], survival: NDArray[np.floating]) -> float:
+    reached = queries[survival <= 0.5 + HALF_ROUNDING]
+    return float(reached[0]) if reached.size else float("nan")
+
 
 ACCESSES = ("decisions", "scores")
 
@@ -24,7 +76,7 @@ ACCESSES = ("decisions", "scores")
 def query_table(rows: Rows, store: Store) -> pd.DataFrame:
     """Return one line for each recipe, attack and strength above 0, images of all seeds taken together."""
     lines = [line for row in rows for line in _of_row(row, store)]
-    return typed(pd.DataFrame(lines, columns=names(QUERIES)), QUERIES)
+    return typed(pd.DataFrame(lines), QUERIES)
 
 
 def _of_row(row: PlannedRow, store: Store) -> Iterator[dict[str, Any]]:

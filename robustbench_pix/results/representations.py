@@ -21,8 +21,7 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import features
 from robustbench_pix.regularizers.neural import file_digest, neural_similarity
 from robustbench_pix.regularizers.similarity import pixel_similarity
-from robustbench_pix.results.columns import Column
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING, integer, number, row_keys, text
 from robustbench_pix.runs.job import TrainingJob, recorded_job
 from robustbench_pix.runs.locations import data_root_of, images_location, load_regularization_images
 from robustbench_pix.runs.request import EXTERNAL_SEED
@@ -35,14 +34,12 @@ COMBINATION = [name for name in SETTING if name not in ("suite", "suite_version"
 """What models must share to be compared; no suite matters to a similarity."""
 
 CORRELATIONS = (
-    *(Column(name, "text", "As in measurements.csv") for name in COMBINATION),
-    Column("recipe", "text", "Whose networks, or whose neural target"),
-    Column("seed", "integer", "Of the network; empty for a target, which has none"),
-    Column("similarity", "text", "S^CNN, of a network, or S^target, of a neural target"),
-    Column(
-        "images_compared", "integer", "The first so many images of the regularization data; every pair of them counts"
-    ),
-    Column("correlation", "number", "Pearson's r with S^pixel over the pairs; empty where a similarity is constant"),
+    *(text(name, "As in measurements.csv") for name in COMBINATION),
+    text("recipe", "Whose networks, or whose neural target"),
+    integer("seed", "Of the network; empty for a target, which has none"),
+    text("similarity", "S^CNN, of a network, or S^target, of a neural target"),
+    integer("images_compared", "The first so many images of the regularization data; every pair of them counts"),
+    number("correlation", "Pearson's r with S^pixel over the pairs; empty where a similarity is constant"),
 )
 """The columns of similarity.csv."""
 
@@ -139,12 +136,12 @@ def measure_similarities(
         store: where their runs are.
         catalogue: whose task says how many images regularize.
         data_root: where data sets lie now, or None where RBP_DATA says or where they lay.
-        device: where the networks are asked.
+        device: where the networks are queried.
 
     Raises:
         UserError: the images are not there or not those of the training.
     """
-    rows = models[["recipe", "seed", "model_id"]].itertuples(index=False, name=None)
+    rows = row_keys(models, ["recipe", "seed", "model_id"])
     runs = {(str(recipe), int(seed)): f"train-{model}" for recipe, seed, model in rows}
     trainings = {recipe: _training(store, run) for (recipe, _), run in runs.items()}
     images = _images(setting, list(trainings.values()), catalogue, data_root)
@@ -182,7 +179,7 @@ def network_similarity(
         weights: of the layers, with sum 1; equal where None.
         images: all that regularize, uint8 (N, C, H, W).
         chosen: the numbers of the images to compare.
-        device: where the network is asked, in float32; the rest is done in float64 on the CPU.
+        device: where the network is queried, in float32; the rest is done in float64 on the CPU.
     """
 
     def maps_of(some: Tensor) -> list[Tensor]:

@@ -18,10 +18,10 @@ DIGITS = 10
 def matrix(
     sources: Sequence[tuple[str, str, int]], leaderboards: Sequence[pd.DataFrame], recipes: Sequence[str], attack: str
 ) -> pd.DataFrame:
-    """Return robustness, one row a source: ``SOURCE``, ``statistic``, ``same_recipe``, a column a victim, their mean.
+    """Return AUCs, one row a source: ``SOURCE``, ``statistic``, ``same_recipe``, a column a victim, their mean.
 
     A victim's column is named ``auc_<recipe>``: the mean over its seeds, as on the board. ``statistic`` is
-    ``robustness``; after several seeds of a recipe and network come rows with their ``mean`` and their standard
+    ``auc``; after several seeds of a recipe and network come rows with their ``mean`` and their standard
     ``deviation`` (n - 1), and after several rows the ``mean`` of all. ``same_recipe`` names the victim that was trained
     as the source was. Where a number is absent, so is every mean of it; victims that were not run have no column.
 

@@ -4,15 +4,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from robustbench_pix.attacks.base import FixedStrengthAttack
+from robustbench_pix.attacks.base import FixedStrengthAttack, TensorCache
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
-from robustbench_pix.attacks.libraries.known_issues import engine_of
+from robustbench_pix.attacks.libraries.classes import engine_of
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.evaluation.batch import AttackSetting
-from robustbench_pix.evaluation.evaluate import attacked_indices, evaluate
-from robustbench_pix.evaluation.example_images import KEPT_IMAGES, ExampleImages
+from robustbench_pix.evaluation.evaluate import KEPT_IMAGES, ExampleImages, attacked_indices, evaluate
 from robustbench_pix.evaluation.gradient_checks import gather
 from robustbench_pix.evaluation.nearest import smallest_distances
 from robustbench_pix.networks.building import ensemble

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from robustbench_pix.attacks.recorded import INFLATION_IMAGES
 from robustbench_pix.devices import resolve_device, worker_devices
 from robustbench_pix.errors import UserError
-from robustbench_pix.evaluation.answers import INFLATION_IMAGES
 from robustbench_pix.evaluation.gradient_checks import IMAGES
 from robustbench_pix.evaluation.nearest import DDN_STEPS, FAB_STEPS, FAB_TARGETS
 from robustbench_pix.identity import canonical_json, digest

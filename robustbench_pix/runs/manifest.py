@@ -34,7 +34,7 @@ LIBRARIES = ("numpy", "scipy", "torchvision", "foolbox", "adversarial-robustness
 """Libraries that change numbers, beside torch, which every row states."""
 
 SETTLED_SECONDS = 1.0
-"""A file that changed more recently is read again: clocks of file systems tick too slowly to tell two changes apart."""
+"""A file that changed more recently is read again: clocks of file systems may tick too slowly to show two changes."""
 
 
 class Checked(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, MinimalDistanceAttack
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.libraries.known_issues import ENGINES, engine_of
+from robustbench_pix.attacks.libraries.classes import ENGINES, engine_of
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, SuiteSpec, TaskSpec
 from robustbench_pix.errors import UserError

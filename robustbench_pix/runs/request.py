@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from robustbench_pix.catalogue.names import RESERVED, wrong_name
 from robustbench_pix.catalogue.specs import Colour, Precision, TaskSpec
-from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
+from robustbench_pix.catalogue.workspace import FOLDERS, RESERVED, Workspace, wrong_name
 from robustbench_pix.errors import UserError, nearest
 
 SOURCE_SEED = 1_000_000

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustbench_pix.data.augmentation import Crops, crop_and_flip
+from robustbench_pix.data.preparation import Crops, crop_and_flip
 from robustbench_pix.training.plan import EpochPlan, Pairs
 
 
@@ -40,7 +40,7 @@ class PairBatch(NamedTuple):
 
 
 class SingleBatch(NamedTuple):
-    """Regularization images in [0, 1], (S, C, H, W), and their numbers in the regularization data, int64 (S,)."""
+    """Images in [0, 1], (S, C, H, W), and their numbers in the regularization data, int64 (S,)."""
 
     images: Tensor
     numbers: Tensor
@@ -98,7 +98,7 @@ class ResidentPlan:
         return PairBatch(self.as_input(images[first]), self.as_input(images[second]), ranks)
 
     def single_batch(self) -> SingleBatch:
-        """Return the single regularization images of this step."""
+        """Return the single images of this step."""
         assert self.singles is not None
         numbers = self._row(self.singles)
         return SingleBatch(self.as_input(self.data.regularization_images[numbers]), numbers)

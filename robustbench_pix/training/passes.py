@@ -19,7 +19,7 @@ LARGEST_FUSED_ON_CPU = 16 * 16
 
 
 class Passes(NamedTuple):
-    """The task's logits, (N, classes), its feature maps where they are wanted, and those of the regularization images.
+    """The task's logits, (N, classes), its feature maps where they are wanted, and those of the regularization data.
 
     Each list of maps has one (N, C, H, W) a tapped layer; ``others`` has one list for each set of images.
     """
@@ -49,13 +49,13 @@ def forward_passes(
     task_features: bool = False,
     others_gradient: bool = True,
 ) -> Passes:
-    """Run the forward passes of a step; regularization images may have another size than those of the task.
+    """Run the forward passes of a step; the regularization data may have another size than the task's images.
 
     Args:
         views: the task's images, those that BatchNorm normalizes together in one tensor (N, C, H, W).
-        others: sets of regularization images, each (P, C, H, W).
+        others: sets of images of the regularization data, each (P, C, H, W).
         task_features: whether the feature maps of the task's images are wanted.
-        others_gradient: whether those of the regularization images are; otherwise their passes move BatchNorm's
+        others_gradient: whether those of the regularization data are; otherwise their passes move BatchNorm's
             statistics and nothing else.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The plan of an epoch: indices drawn on the CPU from keyed streams, the same on every device and for every recipe."""
+"""The plan of an epoch: indices drawn on the CPU from streams by key, the same on every device and for every recipe."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.catalogue.specs import TrainingSpec
-from robustbench_pix.data.augmentation import Crops, draw_crops
+from robustbench_pix.data.preparation import Crops, draw_crops
 from robustbench_pix.randomness import stream
 from robustbench_pix.regularizers.pairs import pair_count, unrank
 
@@ -26,9 +26,9 @@ class EpochPlan(NamedTuple):
     Attributes:
         order: image indices in their order, int64 (N,).
         crops: their crops in that order.
-        pairs: of regularization images.
+        pairs: of images of the regularization data.
         sizes: of the batches.
-        singles: indices of single regularization images, int64 (steps, S).
+        singles: indices of single images of the regularization data, int64 (steps, S).
     """
 
     order: Tensor

@@ -183,7 +183,7 @@ NO_GRADIENT = (
 
 
 class GradientWatch:
-    """Records in one step whether a gradient of the penalty reaches the features of the regularization images.
+    """Records in one step whether a gradient of the penalty reaches the features of regularization data.
 
     Nothing is computed twice, and nothing waits for the device. A zero gradient counts: it may be larger later.
     """
@@ -208,7 +208,7 @@ class GradientWatch:
 
 
 def _require_gradient(penalty: Tensor, network: nn.Module) -> None:
-    """Refuse a penalty, of no regularization images, that no parameter of the network changes."""
+    """Refuse a penalty, of the task's images or the weights, that no parameter of the network changes."""
     trained = [value for value in network.parameters() if value.requires_grad]
     reached = penalty.requires_grad and any(
         gradient is not None for gradient in torch.autograd.grad(penalty, trained, retain_graph=True, allow_unused=True)

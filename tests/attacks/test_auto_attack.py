@@ -9,8 +9,7 @@ from robustbench_pix.attacks.common.losses import cross_entropy, logit_differenc
 from robustbench_pix.attacks.common.norms import Ball, distances
 from robustbench_pix.attacks.common.philox import PhiloxNoise
 from robustbench_pix.attacks.gradient import auto_attack
-from robustbench_pix.attacks.gradient.active_images import ActiveImages
-from robustbench_pix.attacks.gradient.apgd import ascend
+from robustbench_pix.attacks.gradient.apgd import ActiveImages, ascend
 from robustbench_pix.attacks.gradient.auto_attack import AutoAttack
 from robustbench_pix.attacks.gradient.fab import nearest
 from robustbench_pix.attacks.gradient.projected_gradient import ProjectedGradient

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.noise.band_noise import BandNoise
+from robustbench_pix.attacks.noise import BandNoise
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.toys import blind, keys_of

@@ -9,8 +9,7 @@ from torchvision.transforms.v2 import functional as torchvision_functional
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.common.philox import PhiloxNoise
 from robustbench_pix.attacks.gradient import composite
-from robustbench_pix.attacks.gradient.composite import CompositeAttack, CompositeState
-from robustbench_pix.attacks.gradient.composite_components import OF_ALL, OF_COLOUR, components_of
+from robustbench_pix.attacks.gradient.composite import OF_ALL, OF_COLOUR, CompositeAttack, CompositeState, components_of
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.errors import UserError
 from tests.attacks.toys import (

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from robustbench_pix.attacks.gradient.composite_components import hue_turned, saturated
+from robustbench_pix.attacks.gradient.composite import hue_turned, saturated
 
 
 def images_of(count, dtype=torch.float32, side=6):

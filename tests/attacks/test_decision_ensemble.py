@@ -11,12 +11,13 @@ from robustbench_pix.attacks.common.philox import PhiloxNoise
 from robustbench_pix.attacks.decision.decision_ensemble import (
     OTHERS,
     OTHERS_OF_A_CLASS,
+    QUERIES_A_ROUND,
     QUERIES_AT_MOST,
     DecisionEnsemble,
+    SphereWalk,
     nearest_others,
     on_lines,
 )
-from robustbench_pix.attacks.decision.sphere_walk import QUERIES_A_ROUND, SphereWalk
 from robustbench_pix.data.digits import digits
 from tests.attacks.toys import (
     SIDE,

@@ -4,8 +4,8 @@ import foolbox
 import pytest
 import torch
 
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
-from robustbench_pix.attacks.gradient.fast_gradient_sign import FastGradientSign
+from robustbench_pix.attacks.base import TensorCache
+from robustbench_pix.attacks.gradient.projected_gradient import FastGradientSign
 from robustbench_pix.evaluation.evaluate import evaluate
 from tests.attacks.toys import (
     Counting,

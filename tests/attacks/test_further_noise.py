@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import special, stats
 
-from robustbench_pix.attacks.noise.pixel_noise import (
+from robustbench_pix.attacks.noise import (
     BlendedUniformNoise,
     GaussianNoise,
     LaplaceNoise,

@@ -4,7 +4,7 @@ import torch
 from scipy import ndimage, stats
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from robustbench_pix.attacks.transforms.geometric import Rotation, Scaling, Shear, Translation, rotated
+from robustbench_pix.attacks.transforms import Rotation, Scaling, Shear, Translation, rotated
 from tests.attacks.toys import blind, keys_of
 
 

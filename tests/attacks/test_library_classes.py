@@ -6,8 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.libraries.classes import CLASSES
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, UNDECLARED, refused
+from robustbench_pix.attacks.libraries.classes import CLASSES, KNOWN_DEFECTS, UNDECLARED, refused
 from robustbench_pix.attacks.libraries.signatures import engine_class, engine_classes, nameable
 from robustbench_pix.attacks.requirements import ACCESSES
 from robustbench_pix.errors import JobFailedError, UserError

@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
-from robustbench_pix.attacks.noise.band_noise import BandNoise
-from robustbench_pix.attacks.noise.pixel_noise import (
+from robustbench_pix.attacks.noise import (
+    BandNoise,
     BlendedUniformNoise,
     GaussianNoise,
     LaplaceNoise,

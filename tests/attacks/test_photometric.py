@@ -4,8 +4,17 @@ import torch
 from scipy import ndimage, stats
 from torchvision.transforms.v2 import functional as torchvision_functional
 
-from robustbench_pix.attacks.transforms.geometric import Rotation, Scaling, Shear, Translation
-from robustbench_pix.attacks.transforms.photometric import Blur, Brightness, Contrast, Occlusion, Shadow
+from robustbench_pix.attacks.transforms import (
+    Blur,
+    Brightness,
+    Contrast,
+    Occlusion,
+    Rotation,
+    Scaling,
+    Shadow,
+    Shear,
+    Translation,
+)
 from tests.attacks.toys import blind, keys_of
 
 KEYED = [Rotation, Translation, Scaling, Shear, Brightness, Occlusion, Shadow]

@@ -11,12 +11,16 @@ from scipy.ndimage import convolve
 from scipy.stats import kstest
 from torch import nn
 
+from robustbench_pix.attacks.base import TensorCache
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.common.norms import Ball, distances, steepest
 from robustbench_pix.attacks.common.philox import PhiloxNoise
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
-from robustbench_pix.attacks.gradient.fast_gradient_sign import FastGradientSign
-from robustbench_pix.attacks.gradient.projected_gradient import ProjectedGradient, blurred, diversified
+from robustbench_pix.attacks.gradient.projected_gradient import (
+    FastGradientSign,
+    ProjectedGradient,
+    blurred,
+    diversified,
+)
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.errors import JobFailedError, UserError
 from tests.attacks.toys import (

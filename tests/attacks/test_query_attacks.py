@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.common.dct import cosines
 from robustbench_pix.attacks.common.losses import log_odds
+from robustbench_pix.attacks.common.norms import cosines
 from tests.attacks.toys import (
     Halfspace,
     Quadrants,

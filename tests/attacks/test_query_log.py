@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.attacks.querying.query_log import QueryLog, ordinals
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.errors import JobFailedError
 from tests.attacks.toys import (
     Counting,

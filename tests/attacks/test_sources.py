@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from robustbench_pix.attacks.gradient.fast_gradient_sign import FastGradientSign
+from robustbench_pix.attacks.gradient.projected_gradient import FastGradientSign
 from robustbench_pix.attacks.querying.oracle import guarded
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.networks.building import ensemble

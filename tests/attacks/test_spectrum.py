@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from robustbench_pix.attacks.corruptions.corruption import CORRUPTIONS, Corruption
-from robustbench_pix.attacks.corruptions.spectrum import GROUPS, Grouping, centroid, grouping, radial_energy
+from robustbench_pix.results.corruptions import GROUPS, Grouping, centroid, grouping, radial_energy
 from tests.attacks.test_corruptions import textures
 
 

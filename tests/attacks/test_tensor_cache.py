@@ -1,6 +1,6 @@
 import torch
 
-from robustbench_pix.attacks.common.tensor_cache import TensorCache
+from robustbench_pix.attacks.base import TensorCache
 
 KILOBYTE = torch.zeros(256)
 

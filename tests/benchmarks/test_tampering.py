@@ -5,11 +5,13 @@ import pytest
 
 from benchmarks.changes import CHANGES, another
 from benchmarks.tampering import corrupted, forged, made
+from tests.finished_jobs import kept
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("tampering") / "workspace")
+def workspace(tmp_path_factory, finished_jobs_folder):
+    with kept(finished_jobs_folder):
+        return made(tmp_path_factory.mktemp("tampering") / "workspace")
 
 
 def test_corruptions_are_noticed_and_mended(workspace):

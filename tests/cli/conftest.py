@@ -30,7 +30,7 @@ class Said(NamedTuple):
 
 
 @pytest.fixture
-def workspace(tmp_path, monkeypatch):
+def workspace(tmp_path, monkeypatch, finished_jobs):
     """Give a tiny workspace with the suites ``tiny`` and, of noise alone, ``noise``; it is the current folder."""
     tiny_workspace(tmp_path)
     (tmp_path / "attacks/suites/noise.toml").write_text(SUITE)

@@ -121,7 +121,7 @@ def test_data_that_is_absent(workspace, rbp, monkeypatch):
     def unreachable(*arguments, **options):
         raise OSError("<urlopen error [Errno -2] Name or service not known>")
 
-    monkeypatch.setattr("robustbench_pix.data.download.opened", unreachable)
+    monkeypatch.setattr("robustbench_pix.data.torchvision_sets.opened", unreachable)
     began = time.monotonic()
     said = rbp(
         "run", "--on", "mnist", "--data-root", workspace / "empty", "--suite", "noise", "--device", "cpu"

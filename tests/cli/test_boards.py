@@ -128,7 +128,7 @@ def test_filters(workspace, run, rbp):
     assert "There is no combination on this board named 'tiny:digit'. Did you mean tiny:digits?" in said
 
 
-def test_publishing_twice_gives_the_same_bytes(workspace, run, rbp):
+def test_publishing_twice_gives_the_same_bytes(workspace, run, rbp, every_job_is_done):
     run(recipes=["unregularized", "pixel"], seeds="2", suite="tiny")
     assert rbp("publish").code == 0
     first = everything(workspace / "leaderboard")

@@ -143,7 +143,7 @@ def test_a_model_without_a_gradient_is_masked_and_not_unchecked(rbp, workspace):
     assert (row["status"], row["note"].endswith(f"gradients: {row['gradients']}")) == ("complete", True)
 
 
-def test_a_check_that_raises_has_failed_and_is_not_unchecked(rbp, run, monkeypatch):
+def test_a_check_that_raises_has_failed_and_is_not_unchecked(rbp, run, every_job_is_done, monkeypatch):
     def broken(*arguments, **named):
         raise ValueError("no such thing")
 

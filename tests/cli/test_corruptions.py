@@ -61,7 +61,7 @@ def test_groups_and_where_they_are_divided(measured, rbp):
     assert 0 < centroids[0] < groups[0]["low_up_to"] < centroids[1] < groups[0]["high_above"] < centroids[2] < 1
     text = rbp("corruptions").out
     assert text.splitlines()[2] == "tiny : tiny  suite three 1, network small, gray, float32"
-    assert " ".join(text.splitlines()[4].split()) == "recipe seeds clean mean from to low medium high"
+    assert " ".join(text.splitlines()[6].split()) == "recipe seeds clean corrupted low medium high"
     cut_offs = f"low up to {groups[0]['low_up_to']:.3f} of the Nyquist frequency, high above"
     assert text.splitlines()[-1] == f"tiny, gray: {cut_offs} {groups[0]['high_above']:.3f}"
     assert max(map(len, text.splitlines())) <= 80

@@ -54,7 +54,7 @@ def folders(workspace):
     return {path.name: (path / "spec.json").stat().st_mtime_ns for path in (workspace / "runs").glob("*-*")}
 
 
-def test_regularizers_that_fail_leave_the_others_alone(regularizers, run, rbp):
+def test_regularizers_that_fail_leave_the_others_alone(regularizers, run, rbp, every_job_is_done):
     recipes = ("unregularized", *REASONS, "good")
     said = run("--format", "csv", recipes=recipes, seeds="2")
     assert said.code == 1
@@ -117,7 +117,7 @@ def truncate(folder):
         ("attack", lambda folder: (folder / "spec.json").write_bytes(b"\xff"), "spec.json cannot be read"),
     ],
 )
-def test_a_damaged_run_is_named_and_made_again(workspace, run, rbp, kind, damage, words):
+def test_a_damaged_run_is_named_and_made_again(workspace, run, rbp, every_job_is_done, kind, damage, words):
     before = run("--format", "csv").out
     folder = next((workspace / "runs").glob(f"{kind}-*"))
     damage(folder)
@@ -132,7 +132,9 @@ def test_a_damaged_run_is_named_and_made_again(workspace, run, rbp, kind, damage
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
-def test_a_full_or_read_only_disk_is_one_sentence_and_what_is_finished_stays(workspace, run, monkeypatch, error):
+def test_a_full_or_read_only_disk_is_one_sentence_and_what_is_finished_stays(
+    workspace, run, monkeypatch, every_job_is_done, error
+):
     written = 0
 
     def sync(path):
@@ -165,7 +167,7 @@ def test_a_disk_that_is_full_from_the_start(run, monkeypatch):
     assert run().refusal.startswith("Could not write to runs: No space left on device; make room")
 
 
-def test_a_run_that_is_stopped_goes_on(workspace, run, monkeypatch):
+def test_a_run_that_is_stopped_goes_on(workspace, run, every_job_is_done, monkeypatch):
     from robustbench_pix.runs import worker
 
     done = []

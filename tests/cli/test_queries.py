@@ -25,7 +25,7 @@ def ran(run, workspace):
 def test_the_table_shows_one_strength_and_csv_all(ran, rbp):
     shown = rbp("queries").out
     assert "square, linf 0.1" in shown
-    assert "200 queries at most" in shown
+    assert "at most 200 queries an image" in shown
     assert "unregularized" in shown
     assert max(map(len, shown.splitlines())) <= 80
     rows = list(csv.DictReader(io.StringIO(rbp("queries", "--format", "csv").out)))

@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from robustbench_pix.attacks.building import build_attack
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, KNOWN_VIOLATIONS
+from robustbench_pix.attacks.libraries.classes import KNOWN_DEFECTS, KNOWN_VIOLATIONS
 from robustbench_pix.catalogue.strengths import Strengths
 from robustbench_pix.catalogue.workspace import Workspace
-from robustbench_pix.conformance.certificate import certify, shortened
-from robustbench_pix.conformance.models import ConstantClassifier, ProbeModel
-from robustbench_pix.conformance.properties import PROPERTIES, bounds, zero
-from robustbench_pix.conformance.trial import Trial
+from robustbench_pix.conformance.certificate import PROPERTIES, bounds, certify, shortened, zero
+from robustbench_pix.conformance.trial import ConstantClassifier, ProbeModel, Trial
 from robustbench_pix.errors import UserError
 from tests.attacks.toys import entry
 from tests.conformance import liars, stock

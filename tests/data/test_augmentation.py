@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import crop, hflip, pad
 
-from robustbench_pix.data.augmentation import crop_and_flip, draw_crops
+from robustbench_pix.data.preparation import crop_and_flip, draw_crops
 from robustbench_pix.errors import UserError
 
 

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from robustbench_pix.data import base, natural
-from robustbench_pix.data import cache as data_cache
 from robustbench_pix.data.base import to_gray
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
@@ -17,7 +16,7 @@ from robustbench_pix.randomness import stream
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(natural, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache" / "prepared"
 
 

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.data.augmentation import crop_and_flip, draw_crops
 from robustbench_pix.data.base import ImageData, to_gray
-from robustbench_pix.data.preparation import regularization_images, split
+from robustbench_pix.data.preparation import crop_and_flip, draw_crops, regularization_images, split
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
 

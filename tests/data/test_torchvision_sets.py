@@ -16,7 +16,7 @@ import torch
 import torchvision
 from PIL import Image
 
-from robustbench_pix.data import download, torchvision_sets
+from robustbench_pix.data import torchvision_sets
 from robustbench_pix.data.base import default_root
 from robustbench_pix.errors import UserError
 
@@ -26,7 +26,7 @@ SMALL = replace(torchvision_sets.MNIST, train_shape=(20, 1, 28, 28), test_shape=
 @pytest.fixture
 def no_network(monkeypatch):
     def refuse(*arguments, **keywords):
-        assert socket.getdefaulttimeout() == download.TIMEOUT
+        assert socket.getdefaulttimeout() == torchvision_sets.TIMEOUT
         print("Downloading")
         raise OSError("no network in tests")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.noise.pixel_noise import GaussianNoise
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.noise import GaussianNoise
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.evaluation import evaluate as evaluating
 from robustbench_pix.evaluation import judging
 from robustbench_pix.evaluation.evaluate import attacked_indices

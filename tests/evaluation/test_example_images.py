@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.attacks.noise.pixel_noise import GaussianNoise
+from robustbench_pix.attacks.noise import GaussianNoise
 from robustbench_pix.evaluation import evaluate as evaluating
-from robustbench_pix.evaluation.evaluate import evaluate
-from robustbench_pix.evaluation.example_images import ExampleImages
+from robustbench_pix.evaluation.evaluate import ExampleImages, evaluate
 from tests.attacks.toys import SIDE, Quadrants, case_of, decisions_of, entry
 from tests.evaluation.told import (
     IMAGES,

@@ -83,6 +83,11 @@ class Saturated(Quantized):
         return 1000 * self.network(images)
 
 
+@cache
+def honest_evidence(adversarially):
+    return evidence_of(trained(0, adversarially))
+
+
 def evidence_of(network):
     _, _, images, labels = digits()
     return gather(network, trained(9), images, labels, task="digits", radii=RADII, classes=10, device="cpu")
@@ -94,7 +99,7 @@ def shown_by(evidence):
 
 @pytest.mark.parametrize("adversarially", [False, True])
 def test_honest_networks_are_sound(adversarially):
-    evidence = evidence_of(trained(0, adversarially))
+    evidence = honest_evidence(adversarially)
     assert verdict(evidence) == "sound", signs(evidence)
     if adversarially:
         safe = ~evidence[["restart_1", "restart_2", "restart_3"]].any(axis="columns")
@@ -116,7 +121,7 @@ def test_networks_that_hide_their_gradient_are_masked(hide, expected):
 
 
 def test_the_reasons_say_how_many_images_of_how_many():
-    evidence = evidence_of(trained(0)).assign(zero_gradient=False, flat=False)
+    evidence = honest_evidence(False).assign(zero_gradient=False, flat=False)
     evidence.loc[:9, "zero_gradient"] = True
     evidence.loc[:0, "flat"] = True
     assert verdict(evidence) == f"masked: no gradient on 10 of {len(evidence)} images"

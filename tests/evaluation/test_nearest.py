@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.evaluation.answers import INFLATION_IMAGES
+from robustbench_pix.attacks.recorded import INFLATION_IMAGES
 from robustbench_pix.evaluation.evaluate import attacked_indices, image_order
 from robustbench_pix.evaluation.nearest import smallest_distances
 from tests.attacks.toys import Halfspace, QuadraticClassifier, decisions_of, gray_images

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_pix.evaluation.answers import NO_ANSWER
+from robustbench_pix.attacks.recorded import NO_ANSWER
 from robustbench_pix.evaluation.judging import judge, predict
 from robustbench_pix.results.measuring import measure
 from robustbench_pix.results.statistics.worst_case import outcome, worst_case

@@ -10,6 +10,7 @@ from robustbench_pix import run
 from robustbench_pix.cli import main
 from robustbench_pix.results.published.verification import verify as verify_files
 from robustbench_pix.results.published.writing import write_sums
+from tests.finished_jobs import kept
 from tests.workspaces import LEARNT, tiny_workspace
 
 NET = "from torch import nn\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
@@ -24,14 +25,14 @@ def rbp(*arguments):
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
+def made(tmp_path_factory, finished_jobs_folder):
     """Give a workspace with runs and leaderboard/: noise, transfer and distances on trained recipes and a given net."""
     folder = tiny_workspace(tmp_path_factory.mktemp("made"))
     (folder / "models/tasks/tiny.toml").write_text(LEARNT)
     recipes = ["unregularized", "thresholded", "neural"]
-    run(suite="tiny", recipes=recipes, on="tiny", seeds="2", workspace=folder, executor="inline", device="cpu")
     (folder / "net.py").write_text(NET)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, kept(finished_jobs_folder):
+        run(suite="tiny", recipes=recipes, on="tiny", seeds="2", workspace=folder, executor="inline", device="cpu")
         patch.chdir(folder)
         given = ("--model", "net.py:net", "--task", "tiny", "--suite", "tiny", "--executor", "inline")
         assert rbp("evaluate", *given, "--device", "cpu").exit_code == 0

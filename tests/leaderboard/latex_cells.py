@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 import pytest
 
+from robustbench_pix.leaderboard.display_table import settings_of
+from robustbench_pix.leaderboard.paper.tex_files import setting_table
+from robustbench_pix.leaderboard.recipe_tables import leaderboard_table
+from tests.tables import beside
+
 LAYOUTS = re.compile(r"r@\{\}l@\{\}l|r@\{\}l|[lr]")
 TABLE = re.compile(
     r"\\begin\{table\*\}.*?\\caption\{(?P<caption>.*?)\}\n\\label\{(?P<label>.*?)\}\n\\begin\{tabular\}\{(?P<layout>.*?)\}\n"
@@ -23,10 +28,10 @@ class Read(NamedTuple):
     lines: list[list[str]]
     raw: list[list[str]]
 
-    def by_name(self):
-        """Return the cells of each line below its headings, by the first cell; indents are left out."""
+    def by_name(self, heading=""):
+        """Return the cells of each line by their headings, by the cell below ``heading`` or the first; no indents."""
         found = [dict(zip(self.headings, line, strict=True)) for line in self.lines if len(line) > 1]
-        return {line[self.headings[0]]: line for line in found}
+        return {line[heading or self.headings[0]]: line for line in found}
 
 
 def read(text):
@@ -39,6 +44,15 @@ def value(cell):
     first, *rest = re.split(r"±|\[", cell.rstrip("]"))
     rest = [float(number.replace(",", "")) for part in rest for number in part.split(", ")]
     return (float(first.strip("*=<> ").replace(",", "")), *rest)
+
+
+def leaderboard_tables(leaderboard, measured):
+    """Return the LaTeX of the leaderboards of all settings."""
+    aucs = beside(measured, leaderboard)[0]
+    return "\n".join(
+        setting_table(setting, leaderboard_table(setting, aucs), "leaderboard")
+        for setting in settings_of(leaderboard, measured)
+    )
 
 
 def close(text, *wanted, decimals=3):
@@ -88,6 +102,7 @@ def _columns(cells, widths):
 def _plain(text):
     """Return a cell without marks of LaTeX: bold numbers between stars, and ± before half an interval."""
     text = re.sub(r"\\(?:mathbf|textbf)\{((?:[^{}]|\{.\})*)\}", r"*\1*", text)
+    text = re.sub(r"\\shortstack\[r\]\{(.*)\}", lambda found: found[1].replace(" \\\\", " "), text)
     text = text.replace("$", "").replace("**", "").replace(r"\quad ", "")
     text = text.replace(r"\,\pm\,", "±").replace(r"\;[", "[")
     text = re.sub(r"\{([,<>=])\}", r"\1", text)

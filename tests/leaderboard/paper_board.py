@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES
+from robustbench_pix.attacks.recorded import CHECKPOINTS
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES, typed
 from robustbench_pix.results.corruptions import accuracy_rows, group_rows
-from robustbench_pix.results.frames import typed
 from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.terminal.column_layout import packed
+from robustbench_pix.leaderboard.display_table import packed
 
 
 def every_split(count):

@@ -91,7 +91,7 @@ def test_a_table_for_people_and_two_for_machines(made, copy, tmp_path, monkeypat
     assert said.exit_code == 1
     blank = said.output.splitlines().index("")
     table, files = said.output.splitlines()[:blank], said.output.splitlines()[blank + 1 :]
-    assert table[0] == "tiny:tiny, tiny 1, network small, gray"
+    assert table[0] == "tiny : tiny  suite tiny 1, network small, gray, float32"
     assert table[1].split() == ["recipe", "what", "A", "B", "B", "-", "A", "covered"]
     assert table[3].split()[:4] == ["thresholded", "mean_auc", f"{before:.4g}", "0.1235"]
     assert table[4].split() == ["neural", "only", "in", "A"]

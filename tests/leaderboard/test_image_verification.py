@@ -12,7 +12,7 @@ from robustbench_pix.results.board import published_board
 from robustbench_pix.results.checks.outcomes import stored_outcomes
 from robustbench_pix.results.columns import QUERIES, WORST_CASE, names
 from robustbench_pix.results.published.examples import published_outcomes
-from robustbench_pix.results.published.image_verification import not_derived
+from robustbench_pix.results.published.verification import not_derived
 from robustbench_pix.runs.store import Store
 from tests.leaderboard.conftest import Table, rbp, verify
 from tests.workspaces import LEARNT
@@ -31,7 +31,7 @@ SQUARES = ENTRY.format(attack="square", access="scores", norm="linf", strengths=
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory):
+def asked(tmp_path_factory, finished_jobs):
     """Give a workspace with what was published of a decision attack, a score attack and noise."""
     root = tmp_path_factory.mktemp("asked")
     files = {"walk": WALK, "squares": SQUARES}
@@ -225,7 +225,7 @@ def test_runs_give_every_measurement_again(asked, bare):
     assert {one.column for one in verify(bare)} >= {"queries", "version"}
 
 
-def test_an_attack_without_strengths_is_derived_again(tmp_path):
+def test_an_attack_without_strengths_is_derived_again(tmp_path, finished_jobs):
     (tmp_path / "attacks/suites").mkdir(parents=True)
     (tmp_path / "models/tasks").mkdir(parents=True)
     (tmp_path / "models/tasks/tiny.toml").write_text(LEARNT)

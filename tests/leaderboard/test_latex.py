@@ -5,12 +5,13 @@ import subprocess
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.latex_tables import comparison_table, figure_caption, leaderboard_tables
+from robustbench_pix.leaderboard import latex
+from robustbench_pix.leaderboard.paper.tex_files import figure_caption, published_table
 from robustbench_pix.results.published_curves import compared, published_for, read_curves
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.curves import strength_curves
+from robustbench_pix.results.statistics.aucs import strength_curves
 from robustbench_pix.results.statistics.measured import settings
+from tests.leaderboard.latex_cells import close, leaderboard_tables, read, value
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, measurements, rows
 
 MNIST = block("mnist", "mnist", network="resnet18", size="half_size")
@@ -26,23 +27,12 @@ def board(recipes=WILD, attacks=(*ATTACKS, DISTANCE_ONLY), seeds=(0, 1, 2)):
 def comparison(recipes=("thresholded", "unregularized")):
     measured = measurements(MNIST, recipes=recipes, attacks=("gaussian",))
     found = compared(strength_curves(measured), published_for(read_curves(), pd.Series(MNIST), "gaussian"))
-    return comparison_table(pd.Series(MNIST), "gaussian", "sigma", found), found
+    return published_table(pd.Series(MNIST), "gaussian", "sigma", found), found
 
 
 def everything():
     caption = figure_caption("salt-and-pepper", "a_kind", board()[1], "Attias et al. 2024, Fig. 2a")
     return leaderboard_tables(*board()) + comparison()[0] + latex.figure(caption, "fig:a", "a.pdf", both_columns=True)
-
-
-def body(table):
-    """Return the cells of every row below the headings."""
-    lines = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0].strip().splitlines()
-    return [re.split(r"(?:^|(?<!\\) )& ", line.removesuffix(r" \\")) for line in lines]
-
-
-def number(cell):
-    """Return the number that a cell begins with."""
-    return float(re.match(r"\$?(?:\\mathbf\{)?([+-]?[\d.]+)", cell)[1])
 
 
 def test_every_special_character_is_escaped():
@@ -73,11 +63,9 @@ def test_braces_dollars_and_environments_are_balanced():
 
 
 def test_every_row_has_as_many_cells_as_the_table_has_columns():
-    tables = re.findall(r"\\begin\{tabular\}\{(\w+)\}.*?\\end\{tabular\}", everything(), flags=re.DOTALL)
-    texts = everything().split(r"\begin{tabular}")[1:]
+    tables = read(everything())
     assert len(tables) == 3  # six attacks take two tables
-    for columns, text in zip(tables, texts, strict=True):
-        assert all(len(row) == len(columns) for row in body(text)), columns
+    assert all(len(line) == len(table.headings) for table in tables for line in table.lines)
 
 
 def test_labels_are_unique():
@@ -90,18 +78,23 @@ def test_labels_are_unique():
 def test_the_leaderboard_holds_the_numbers_and_marks_the_best():
     given = ("unregularized", "thresholded", "pixel"), ("gaussian", DISTANCE_ONLY), range(7)
     table, _ = board(*given)
-    found = body(leaderboard_tables(*board(*given)))
-    assert [cells[1] for cells in found] == list(table["recipe"])
-    for cells, row in zip(found, table.to_dict("records"), strict=True):
+    tables = read(leaderboard_tables(*board(*given)))
+    assert [table.headings[:2] for table in tables] == [["rank", "recipe"]] * len(tables)
+    assert [line[1] for line in tables[0].lines] == list(table["recipe"])
+    found = {name: {} for name in table["recipe"]}
+    for shown in tables:
+        for recipe, cells in shown.by_name("recipe").items():
+            found[recipe] |= cells
+    for row in table.to_dict("records"):
+        cells = found[row["recipe"]]
         low, high = row["rank_low"], row["rank_high"]
-        assert cells[0] == (f"{low}" if low == high else f"{low}--{high}") + f" {row['group']}"
-        assert number(cells[2]) == pytest.approx(row["clean_accuracy"], abs=5.1e-4)
-        assert number(cells[3]) == pytest.approx(row["mean_auc"], abs=5.1e-4)
-        half = float(cells[3].partition(r"\pm ")[2].rstrip("$"))
-        assert half == pytest.approx((row["mean_auc_high"] - row["mean_auc_low"]) / 2, abs=5.1e-4)
-        assert (cells[4] == "--") == (row["recipe"] == "unregularized")
-        assert (r"\mathbf" in cells[3]) == (row["rank"] == 1)
-        mantissa, exponent = re.match(r"\$([\d.]+) \\times 10\^\{(-?\d+)\}\$", cells[6]).groups()
+        assert cells["rank"] == (f"{low}" if low == high else f"{low}--{high}") + f" {row['group']}"
+        for heading, name in (("clean", "clean_accuracy"), ("mean AUC", "mean_auc")):
+            assert close(cells[heading], row[name], (row[f"{name}_high"] - row[f"{name}_low"]) / 2)
+        assert (cells["gain"] == "--") == (row["recipe"] == "unregularized")
+        assert cells["mean AUC"].startswith("*") == (row["rank"] == 1)
+        distance = cells["boundary attack, 50 steps distance"].strip("*")
+        mantissa, exponent = re.match(r"([\d.]+) \\times 10\^\{(-?\d+)\}", distance).groups()
         assert float(f"{mantissa}e{exponent}") == pytest.approx(row[f"distance_{DISTANCE_ONLY}"], rel=0.03)
 
 
@@ -111,19 +104,17 @@ def test_recipes_that_were_not_run_say_why():
 
 def test_the_comparison_holds_ours_the_published_and_the_difference_at_each_strength():
     table, found = comparison()
-    assert r"\multicolumn{3}{c}{unregularized} & \multicolumn{3}{c}{thresholded}" in table
+    assert read(table)[0].above == ["", "unregularized", "thresholded"]
     by_recipe = {recipe: lines.set_index("strength") for recipe, lines in found.groupby("recipe")}
     strengths = sorted(set(found["strength"]))
-    for cells, strength in zip(body(table), strengths, strict=True):
-        assert float(cells[0]) == pytest.approx(strength, abs=5.1e-4)
+    (shown,) = read(table)
+    for cells, strength in zip(shown.lines, strengths, strict=True):
+        assert close(cells[0], strength)
         for place, recipe in ((1, "unregularized"), (4, "thresholded")):
             row = by_recipe[recipe].loc[strength]
-            assert number(cells[place]) == pytest.approx(row["accuracy"], abs=5.1e-4)
-            assert float(cells[place].partition(r"\pm ")[2].rstrip("$")) == pytest.approx(
-                row["standard_error"], abs=5.1e-4
-            )
-            assert number(cells[place + 1]) == row["published"]
-            assert number(cells[place + 2]) == pytest.approx(row["accuracy"] - row["published"], abs=5.1e-4)
+            assert close(cells[place], row["accuracy"], row["standard_error"])
+            assert value(cells[place + 1]) == (row["published"],)
+            assert close(cells[place + 2], row["accuracy"] - row["published"])
     assert "3 seeds" in table
     assert "Attias et al. 2024, Fig. 2a" in table
 

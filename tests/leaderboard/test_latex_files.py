@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.leaderboard.paper.latex_aggregates import aggregate_tables
-from robustbench_pix.leaderboard.paper.latex_files import write_tables
+from robustbench_pix.leaderboard.paper.tex_files import aggregate_tables, write_tables
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.board import published_board
 from robustbench_pix.results.statistics.aggregates import aggregates
@@ -42,9 +41,8 @@ def part(frame, task, **fields):
 
 def test_every_table_of_the_board_has_a_file(made):
     _, tables = made
-    assert sorted(tables) == ["aucs", "comparisons", "corruptions", "queries", "recipe-costs"]
-    assert {name: len(of) for name, of in tables.items()} == {
-        "comparisons": 2, "corruptions": 1, "queries": 2, "recipe-costs": 2, "aucs": 6,
+    assert {name: len({table.label.removesuffix("-2") for table in of}) for name, of in tables.items()} == {
+        "aucs": 2, "comparisons": 2, "corruptions": 1, "leaderboard": 2, "queries": 2, "recipe-costs": 2,
     }  # fmt: skip
 
 
@@ -82,79 +80,96 @@ def test_comparisons_hold_every_row_below_what_it_is_compared_with(made, place, 
     assert said in tables["comparisons"][place].caption
 
 
-@pytest.mark.parametrize(("first", "task"), [(0, "digits"), (3, "mnist")])
-def test_robustness_by_attack_has_each_interval_and_halving_strength(made, first, task):
+SHOWN = ("Gaussian noise", "salt-and- pepper noise", "transferred FGSM", "boundary attack")
+
+
+def cells_of(tables, task):
+    """Return the cells of each recipe by their headings, from all tables of a task."""
+    found = {}
+    for table in tables:
+        if task in table.label.split("-"):
+            for recipe, cells in table.by_name("recipe").items():
+                found.setdefault(recipe, {}).update(cells)
+    return found
+
+
+@pytest.mark.parametrize("task", ["digits", "mnist"])
+def test_each_auc_has_its_interval_and_each_eps50_too(made, task):
     frames, tables = made
-    of_attacks = tables["aucs"][first + 1 : first + 3]
-    frame = frames["aucs"]
-    attacks = [ATTACKS[:3], ATTACKS[3:]]
-    shown = 0
-    for table, names in zip(of_attacks, attacks, strict=True):
-        for recipe, *cells in table.lines:
-            for attack, aucs, eps50 in zip(names, cells[::2], cells[1::2], strict=True):
-                row = part(frame, task, recipe=recipe, attack=attack).squeeze()
-                assert close(aucs, row["auc"], (row["high"] - row["low"]) / 2)
-                if row["eps50_seeds"] == 0:
-                    assert (eps50[0], value(eps50)) == (">", (0.5,))
-                elif row["eps50_seeds"] < row["seeds"]:
-                    assert eps50 == f"{row['eps50_seeds']} of {row['seeds']}"
-                else:
-                    assert close(eps50, row["eps50"], (row["eps50_high"] - row["eps50_low"]) / 2)
-                shown += 1
-    assert shown == len(part(frame, task)[part(frame, task)["attack"] != "worst-case"])
-    (thresholded,) = [line for line in of_attacks[0].lines if line[0] == "thresholded"]
-    assert (thresholded[2], thresholded[4]) == (f"1 of {7 if task == 'digits' else 3}", ">.500")
-    assert of_attacks[0].above == ["", "Gaussian noise", "salt-and-pepper noise", "transferred FGSM"]
-    assert "salt-and-pepper noise: probability; transferred FGSM: size" in of_attacks[0].caption
+    aucs, halves = cells_of(tables["leaderboard"], task), cells_of(tables["aucs"], task)
+    frame = part(frames["aucs"], task)
+    frame = frame[frame["attack"] != "worst-case"]
+    for row in frame.to_dict("records"):
+        heading = SHOWN[ATTACKS.index(row["attack"])]
+        assert close(aucs[row["recipe"]][heading], row["auc"], (row["high"] - row["low"]) / 2)
+        eps50 = halves[row["recipe"]][f"{heading} eps50"]
+        if row["eps50_seeds"] == 0:
+            assert (eps50[0], value(eps50)) == (">", (0.5,))
+        elif row["eps50_seeds"] < row["seeds"]:
+            assert eps50 == f"{row['eps50_seeds']} of {row['seeds']}"
+        else:
+            assert close(eps50, row["eps50"], (row["eps50_high"] - row["eps50_low"]) / 2)
+    assert len(frame) == len(halves) * len(ATTACKS)
+    assert halves["thresholded"]["Gaussian noise eps50"] == f"1 of {7 if task == 'digits' else 3}"
+    assert halves["thresholded"]["salt-and- pepper noise eps50"] == ">.5"
+    assert "salt-and-pepper noise, probability" in " ".join(table.caption for table in tables["aucs"])
 
 
-def test_no_halving_strength_is_the_best_where_a_recipe_lies_above_all(made):
-    table = made[1]["aucs"][1]
-    bold = [[cell.startswith("*") for cell in line[1:]] for line in table.lines]
-    assert [sum(column) for column in zip(*bold, strict=True)] == [1, 0, 1, 0, 1, 1]
+def test_no_eps50_is_the_best_where_a_recipe_lies_above_all(made):
+    cells = cells_of(made[1]["aucs"], "digits")
+    counts = [sum(of[f"{heading} eps50"].startswith("*") for of in cells.values()) for heading in SHOWN]
+    assert counts == [0, 0, 1, 1]
 
 
-def test_effective_robustness_and_worst_case_stand_beside_clean_accuracy(made):
+def test_effective_robustness_and_worst_case_stand_beside_each_other(made):
     frames, tables = made
-    digits, mnist = tables["aucs"][0], tables["aucs"][3]
-    assert digits.headings == ["", "clean", "mean AUC", "effective", "worst case", "eps50"]
-    assert mnist.headings == ["", "clean", "mean AUC", "effective"]
-    for task, table in (("digits", digits), ("mnist", mnist)):
-        assert "neural" not in table.by_name()
-        for recipe, cells in table.by_name().items():
+    digits, mnist = (cells_of(tables["aucs"], task) for task in ("digits", "mnist"))
+    assert list(digits["pixel"])[:4] == ["recipe", "effective", "worst case", "worst case eps50"]
+    assert list(mnist["pixel"])[:3] == ["recipe", "effective", "Gaussian noise eps50"]
+    for task, shown in (("digits", digits), ("mnist", mnist)):
+        assert "neural" not in shown
+        for recipe, cells in shown.items():
             row = part(frames["leaderboard"], task, recipe=recipe).squeeze()
-            for heading, name in (
-                ("clean", "clean_accuracy"),
-                ("mean AUC", "mean_auc"),
-                ("effective", "effective_robustness"),
-            ):
-                number = row[name]
-                half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
-                assert (cells[heading] == "--") == np.isnan(number)
-                assert np.isnan(number) or close(cells[heading], number, half)
-                assert cells[heading].strip("*")[0] in ("+-" if heading == "effective" else "1.-")
-    for recipe, cells in digits.by_name().items():
+            number = row["effective_robustness"]
+            half = (row["effective_robustness_high"] - row["effective_robustness_low"]) / 2
+            assert (cells["effective"] == "--") == np.isnan(number)
+            assert np.isnan(number) or close(cells["effective"], number, half)
+            assert cells["effective"].strip("*")[0] in "+-"
+    for recipe, cells in digits.items():
         row = part(frames["aucs"], "digits", recipe=recipe, attack="worst-case").squeeze()
         assert close(cells["worst case"], row["auc"], (row["high"] - row["low"]) / 2)
-        assert close(cells["eps50"], row["eps50"], (row["eps50_high"] - row["eps50_low"]) / 2, decimals=2)
-    ranks = part(frames["leaderboard"], "digits").set_index("recipe")["rank"]
-    marked = [name for name, cells in digits.by_name().items() if cells["mean AUC"].startswith("*")]
+        assert close(cells["worst case eps50"], row["eps50"], (row["eps50_high"] - row["eps50_low"]) / 2)
+
+
+@pytest.mark.parametrize("task", ["digits", "mnist"])
+def test_the_leaderboard_has_clean_accuracy_mean_auc_and_the_bold_first_rank(made, task):
+    frames, tables = made
+    frame, shown = part(frames["leaderboard"], task), cells_of(tables["leaderboard"], task)
+    assert set(shown) == set(frame["recipe"])
+    for row in frame.to_dict("records"):
+        for heading, name in (("clean", "clean_accuracy"), ("mean AUC", "mean_auc"), ("gain", "gain")):
+            cell, half = shown[row["recipe"]][heading], (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+            assert (cell == "--") == np.isnan(row[name])
+            assert cell == "--" or close(cell, row[name], half)
+    ranks = frame.set_index("recipe")["rank"]
+    marked = [name for name, cells in shown.items() if cells["mean AUC"].startswith("*")]
     assert sorted(marked) == sorted(ranks.index[ranks == 1])
-    assert not any(cells["mean AUC"].startswith("*") for cells in mnist.by_name().values())
+    assert bool(marked) == (task == "digits")
 
 
 def test_costs_are_those_of_a_model_and_absent_where_one_is_unknown(made):
     frames, tables = made
-    for task, table in zip(("digits", "mnist"), tables["recipe-costs"], strict=True):
+    for task in ("digits", "mnist"):
         frame = part(frames["recipe-costs"], task).set_index("recipe")
-        assert set(table.by_name()) == set(frame.index)
-        for recipe, cells in table.by_name().items():
+        shown = cells_of(tables["recipe-costs"], task)
+        assert set(shown) == set(frame.index)
+        for recipe, cells in shown.items():
             row = frame.loc[recipe]
             assert int(cells["models"]) == row["seeds"]
-            for heading, name in (("training", "training"), ("attacks", "attack")):
-                number, cell = row[f"{name}_seconds"], cells[f"{heading} (s)"]
-                assert (cell == "--") == np.isnan(number) == (recipe == "decorrelated" and name == "attack")
-                assert cell == "--" or close(cell, number, decimals=1 if frame[f"{name}_seconds"].max() < 100 else 0)
+            for heading, name in (("training", "training_seconds"), ("attack", "attack_seconds"), ("total", "seconds")):
+                number, cell = row[name], cells[f"{heading} seconds"]
+                assert (cell == "--") == np.isnan(number) == (recipe == "decorrelated" and heading != "training")
+                assert cell == "--" or close(cell, number, decimals=1 if number < 100 else 0)
             ratio = row["training_seconds"] / frame.loc["unregularized", "training_seconds"]
             assert close(cells["times"], ratio, decimals=1)
 
@@ -189,7 +204,7 @@ def test_a_given_model_has_no_seed_in_the_words_of_a_caption():
     over = aggregates(settings(measured, asked_of(leaderboard, measured)))
     given = leaderboard.head(1).assign(recipe="given", seed_list=str(EXTERNAL_SEED))
     assert EXTERNAL_SEED not in set(measured["seed"])
-    assert aggregate_tables(over, pd.concat([leaderboard, given])) == aggregate_tables(over, leaderboard)
+    assert list(aggregate_tables(over, pd.concat([leaderboard, given]))) == list(aggregate_tables(over, leaderboard))
 
 
 def test_queries_are_those_at_the_middle_strength(made):
@@ -200,25 +215,26 @@ def test_queries_are_those_at_the_middle_strength(made):
         for name, *cells in table.lines:
             row = part(frame, "digits", recipe=name, attack=attack, strength=1.0).squeeze()
             images, *success, end = cells[:4]
+            assert close(cells[-1], row["restricted_mean_queries"], decimals=0)
             assert int(images.replace(",", "")) == row["n"]
             assert all(
                 close(cell, row[f"success_at_{count}"]) for cell, count in zip(success, (100, 1000), strict=True)
             )
             assert close(end, row["found"] / row["n"])
-            for cell, count in zip(cells[4:-1], (100, 1000), strict=attack == "boundary"):
+            for cell, count in zip(cells[4:-2], (100, 1000), strict=attack == "boundary"):
                 distance = row[f"distance_at_{count}"]
                 assert cell == "--" if np.isnan(distance) else close(cell, distance, decimals=2)
             if np.isnan(row["median_queries"]):
-                assert cells[-1] == f">{row['query_budget']:,}"
+                assert cells[-2] == f">{row['query_budget']:,}"
             elif np.isnan(row["median_high"]):
-                assert cells[-1] == f"700[500, >{row['query_budget']:,}]"
+                assert cells[-2] == f"700[500, >{row['query_budget']:,}]"
             else:
-                assert cells[-1] == "700[500, 1,000]"
+                assert cells[-2] == "700[500, 1,000]"
         assert table.headings[1:] == [
-            *("images", "100", "1,000", "end"), *["100", "1,000"] * (attack == "boundary"), "median"
+            *("images", "100", "1,000", "end"), *["100", "1,000"] * (attack == "boundary"), "median", "mean"
         ]  # fmt: skip
         assert table.above == ["", "success", *["distance"] * (attack == "boundary"), "queries"]
-    assert {line[-1][0] for line in tables["queries"][0].lines} == {">", "7"}
+    assert {line[-2][0] for line in tables["queries"][0].lines} == {">", "7"}
 
 
 def test_corruptions_hold_the_means_and_say_which_are_of_which_frequency(made):
@@ -242,11 +258,12 @@ def test_captions_say_how_the_block_was_measured_and_who_controls_whom(made):
         assert "suite blackbox 1" in table.caption
         assert "strict protocol" in table.caption
         assert "seeds 0, 1, 2" in table.caption
-    for name in ("comparisons", "aucs", "recipe-costs"):
+    for name in ("leaderboard", "comparisons", "aucs", "recipe-costs"):
         for table in tables[name]:
             assert "neural not run: no file of responses" in table.caption
             assert "indented: control of the recipe above" in table.caption
-            names = [line[0][0] for line in table.raw if len(line) > 1]
+            place = table.headings.index("recipe")
+            names = [line[place][0] for line in table.raw if len(line) > 1]
             indented = {text.removeprefix(r"\quad ") for text in names if text.startswith(r"\quad")}
             assert indented == set(CONTROLS) & set(RECIPES)
             claim = names.index("thresholded")
@@ -299,5 +316,5 @@ def test_the_least_loss_is_no_best_effective_robustness_and_doubts_are_told(tmp_
 
 def test_labels_are_unique(made):
     labels = [table.label for table in itertools.chain.from_iterable(made[1].values())]
-    assert len(set(labels)) == len(labels) == 13
+    assert len(set(labels)) == len(labels) == 14
     assert all(re.fullmatch(r"tab:[A-Za-z0-9-]+", label) for label in labels)

@@ -6,8 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from robustbench_pix.leaderboard.paper.latex_files import write_tables
-from robustbench_pix.leaderboard.transfer_matrix import matrix_tables
+from robustbench_pix.leaderboard.paper.tex_files import matrix_tables, write_tables
 from tests.leaderboard.latex_cells import close, read
 from tests.leaderboard.paper_board import RECIPES, WILD, board, corruptions, costs, queries, sources
 from tests.tables import as_board
@@ -17,7 +16,7 @@ def test_the_matrix_marks_the_source_recipe_and_is_cut_where_it_is_wide():
     victims = ["unregularized", "pixel", "thresholded", "shuffled", "decorrelated", "statistics", "blurred"]
     frame = sources(("thresholded", "blurred"), victims)
     tables = read(matrix_tables(frame, "fgsm", "digits:digits", ["seeds 0, 1"]))
-    assert [table.headings[3:] for table in tables] == [[*victims[:4], "mean"], [*victims[4:], "mean"]]
+    assert [table.headings[3:] for table in tables] == [["mean", *victims[:3]], ["mean", *victims[3:]]]
     marked = []
     for table in tables:
         assert "seeds 0, 1" in table.caption

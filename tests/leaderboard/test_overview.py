@@ -142,16 +142,25 @@ def test_means_over_combinations_stand_below_their_suite_apart_by_size_and_preci
         means("pixel", 0.17, 0.2, suite="noise"),
     ]
     text = shown(made(), aggregates=pd.DataFrame(lines))
-    full, tiny, half = text.split("mean: interquartile")[:3]
-    found = [line.split() for line in full.splitlines() if line.split()[1:2] == ["3"]]
+    full, tiny, half = text.split("IQM: interquartile")[:3]
+    lines = [line.split() for line in full.splitlines()]
+    found = [of for place, line in enumerate(lines) if line[1:3] == ["3", "9"] for of in lines[place : place + 2]]
     assert found == [
-        ["pixel", "3", ".600", ".500–.800", ".700", ".600–.900"],
-        ["unregularized", "3", ".400", ".300–.600", "–"],
+        ["pixel", "3", "9", "*.600", ".700"],
+        [".500–.800", ".600–.900"],
+        ["unregularized", "3", "9", ".400", "–"],
+        [".300–.600"],
     ]
-    assert ".500  .400–.700       .400  .300–.600" in tiny
-    assert tiny.endswith("\nsize tiny · ")
-    assert ".300  .200–.500       .200  .100–.400" in half
-    assert half.endswith("\nbfloat16 · ")
+    assert [line.split() for line in tiny.splitlines()[-3:-1]] == [
+        ["pixel", "3", "9", ".500", ".400"],
+        [".400–.700", ".300–.600"],
+    ]
+    assert "\nsize tiny" in tiny[-20:]
+    assert [line.split() for line in half.splitlines()[-3:-1]] == [
+        ["pixel", "3", "9", ".300", ".200"],
+        [".200–.500", ".100–.400"],
+    ]
+    assert "\nbfloat16" in half[-20:]
     assert not re.search(r"\.1[567]0 ", text)
     assert text.count("P(higher):") == 3
 

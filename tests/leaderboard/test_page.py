@@ -7,7 +7,7 @@ import pytest
 
 from robustbench_pix.leaderboard.page.charts import BOTTOM, LEFT, RIGHT, TOP
 from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, CONTROLS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables

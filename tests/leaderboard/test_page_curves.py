@@ -16,7 +16,7 @@ from robustbench_pix.leaderboard.page.charts import (
 )
 from robustbench_pix.results.published_curves import FILE, read_curves
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.curves import strength_curves
+from robustbench_pix.results.statistics.aucs import strength_curves
 from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, DISTANCE_ONLY, block, measurements, rows, tables
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
 from tests.leaderboard.browser import CHROMIUM, Browser

@@ -8,8 +8,7 @@ import pytest
 
 from robustbench_pix.leaderboard.page.gallery import ATTACKS as SHOWN
 from robustbench_pix.leaderboard.page.page import page
-from robustbench_pix.results.columns import PICTURES
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import PICTURES, typed
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
 from tests.leaderboard.test_png import decoded

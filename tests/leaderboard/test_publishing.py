@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,9 +8,8 @@ from robustbench_pix.catalogue.workspace import SHIPPED
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.board import published_board
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES, names
+from robustbench_pix.results.columns import COSTS, MEASUREMENTS, QUERIES, names, typed
 from robustbench_pix.results.derived_columns import leaderboard_columns
-from robustbench_pix.results.frames import typed
 from robustbench_pix.results.merging import merge
 from robustbench_pix.results.published.csv_io import as_published, to_csv_text
 from robustbench_pix.results.published.reading import is_published, read_beside, read_leaderboard, read_published
@@ -29,11 +30,17 @@ FILES = [
 ]
 
 
-@pytest.fixture
-def published(tmp_path):
+@pytest.fixture(scope="module")
+def of_tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("of-tables")
     measured, board = tables(attacks=ALL)
-    publish(tmp_path, as_board(measured=measured, leaderboard=board, costs=costs()))
-    return tmp_path
+    publish(folder, as_board(measured=measured, leaderboard=board, costs=costs()))
+    return folder
+
+
+@pytest.fixture
+def published(of_tables, tmp_path):
+    return shutil.copytree(of_tables, tmp_path, dirs_exist_ok=True)
 
 
 def read(folder):

@@ -5,8 +5,8 @@ import io
 import numpy as np
 from rich.console import Console
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
-from robustbench_pix.leaderboard.terminal.query_table import render_queries
+from robustbench_pix.attacks.recorded import CHECKPOINTS
+from robustbench_pix.leaderboard.terminal.rich_tables import render_queries
 from tests.leaderboard.paper_board import queries
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -29,11 +29,12 @@ def test_cells_are_those_at_the_middle_strength():
         successes = [f"{row[f'success_at_{count}']:.3f}".lstrip("0") for count in (100, 1_000)]
         budget = f"{row['query_budget']:,}"
         median = f">{budget}" if np.isnan(row["median_queries"]) else "700"
-        assert first[:-1] == [row["recipe"], *successes, "–", median, "600", str(row["n"])]
-        distances = [row[f"distance_at_{count}"] for count in (100, 1_000)]
-        below = [f"{distance:.3g}" for distance in distances if not np.isnan(distance)]
+        end = f"{row['found'] / row['n']:.3f}".lstrip("0")
+        known = [row[f"distance_at_{count}"] for count in (100, 1_000) if row["attack"] == "boundary"]
+        distances = ["–" if np.isnan(distance) else f"{distance:.2f}" for distance in known]
+        assert first[:-1] == [row["recipe"], f"{row['n']:,}", *successes, end, *distances, median, "600"]
         high = f">{budget}" if np.isnan(row["median_high"]) else "1,000"
-        assert second == below + ([] if median.startswith(">") else [f"500–{high}"])
+        assert second == ([] if median.startswith(">") else [f"500–{high}"])
         known = [count for count in CHECKPOINTS if count <= 1_000]
         even = np.geomspace(known[0], known[-1], 12)
         values = np.interp(np.log(even), np.log(known), [row[f"success_at_{count}"] for count in known])

@@ -1,10 +1,12 @@
-"""The second table of a block: effective robustness, worst case, halving strengths and costs."""
+"""The second table of a setting: effective robustness, worst case, eps50 and costs."""
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from robustbench_pix.leaderboard.terminal.secondary_tables import secondary_tables
+from robustbench_pix.leaderboard.display_table import settings_of
+from robustbench_pix.leaderboard.recipe_tables import cost_table, robustness_table
+from robustbench_pix.leaderboard.terminal.rich_tables import rich_tables
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
@@ -12,7 +14,6 @@ from tests.tables import ATTACKS, beside, measurements, rows
 
 RECIPES = ("unregularized", "thresholded", "decorrelated", "neural")
 SHOWN = ["thresholded", " decorrelated", "unregularized"]
-ENDS = dict.fromkeys(ATTACKS, "sigma 0.5")
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +24,18 @@ def measured():
 def shown(measured, without=(), dropped="", width=160):
     """Return a dictionary a table: its columns by their headings, the recipes in ``SHOWN``'s order."""
     board = build_leaderboard(settings(measured, rows(recipes=RECIPES)))
-    aucs, costs = beside(measured, board)
-    below = board["controls"] != ""
-    ordered = board.assign(below=below).set_index("recipe", drop=False).loc[[*map(str.strip, SHOWN), "neural"]]
-    tables = secondary_tables(ordered, aucs, costs[~costs["recipe"].isin(without)], ENDS, dropped, width)
+    tables = rich_tables(second(measured, board, without), width, dropped)
     return [
         {" ".join(str(column.header).split()): [str(cell) for cell in column.cells] for column in table.columns}
         for table in tables
     ]
+
+
+def second(measured, board, without=()):
+    aucs, costs = beside(measured, board)
+    (setting,) = settings_of(board, measured)
+    costs = costs[~costs["recipe"].isin(without)]
+    return robustness_table(setting, aucs).beside(cost_table(setting, costs))
 
 
 def numbers(cell):
@@ -46,7 +51,7 @@ def flat(measured, attack, seeds=(0, 1, 2), recipes=RECIPES, accuracy=0.9):
 def test_halving_strengths_and_their_intervals_are_those_of_scipy(measured):
     (table,) = shown(measured)
     assert table["recipe"] == SHOWN
-    for name, cell in zip(SHOWN, table["boundary eps50 sigma"], strict=True):
+    for name, cell in zip(SHOWN, table["boundary eps50 l2"], strict=True):
         of_recipe = measured[(measured["recipe"] == name.strip()) & (measured["attack"] == "boundary")]
         halves = []
         for _, curve in of_recipe.groupby("seed"):
@@ -96,10 +101,10 @@ def test_what_is_not_halved_says_so(measured):
 def test_costs_and_what_is_not_known_of_them(measured):
     queried = measured.assign(mean_queries=np.where(measured["attack"] == "boundary", 1234.4, 0.0))
     (table,) = shown(queried)
-    assert table["train seconds"] == ["11.0", "12.0", "13.0"]
+    assert table["training seconds"] == ["11.0", "12.0", "13.0"]
     assert table["attack seconds"] == ["1,100", "1,200", "1,300"]
     assert table["queries / image"] == ["1,234"] * 3
-    assert shown(measured, without=["decorrelated"])[0]["train seconds"] == ["11.0", "–", "13.0"]
+    assert shown(measured, without=["decorrelated"])[0]["training seconds"] == ["11.0", "–", "13.0"]
     (table,) = shown(measured, without=RECIPES)
     assert [name for name in table if "seconds" in name] == []
 
@@ -109,13 +114,12 @@ def test_a_board_of_one_recipe_without_worst_case_or_numbers():
     assert not {"effective", "worst case"} & set(shown_alone(alone))
     assert shown_alone(alone)["gaussian eps50 sigma"][0].count("\n") == 0  # one seed has no interval
     nothing = alone.iloc[:0]
-    board = build_leaderboard(settings(nothing, rows(recipes=["neural"]))).assign(below=False)
-    assert secondary_tables(board.set_index("recipe", drop=False), *beside(nothing, board), {}, "", 80) == []
+    assert second(nothing, build_leaderboard(settings(nothing, rows(recipes=["neural"])))).lines == []
 
 
 def shown_alone(measured):
-    board = build_leaderboard(settings(measured, rows(recipes=["thresholded"], seeds=[0]))).assign(below=False)
-    (table,) = secondary_tables(board.set_index("recipe", drop=False), *beside(measured, board), ENDS, "", 160)
+    board = build_leaderboard(settings(measured, rows(recipes=["thresholded"], seeds=[0])))
+    (table,) = rich_tables(second(measured, board), 160)
     return {" ".join(str(column.header).split()): [str(cell) for cell in column.cells] for column in table.columns}
 
 
@@ -129,4 +133,4 @@ def test_every_column_is_there_once_at_every_width(measured, width):
 
 
 def test_headings_leave_out_what_all_attacks_share(measured):
-    assert "pepper eps50 sigma" in shown(measured, dropped="salt-and-")[0]
+    assert "pepper eps50 probability" in shown(measured, dropped="salt-and-")[0]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import linregress, pearsonr, t
 
-from robustbench_pix.leaderboard.paper.figure_style import lines, settings
+from robustbench_pix.leaderboard.paper.panels import lines, settings
 from robustbench_pix.leaderboard.paper.similarity_figure import similarity_figure, write_similarities
 from robustbench_pix.results.representations import COMBINATION, Similarities, by_clusters
 from tests.leaderboard.test_figures import overlaps

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from robustbench_pix.leaderboard.terminal.svg_export import svg
+from robustbench_pix.leaderboard.terminal.detail import svg
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
 from tests.tables import beside, block, measurements, rows, tables

@@ -13,7 +13,7 @@ from robustbench_pix.leaderboard.terminal.detail import render
 from robustbench_pix.results.columns import WORST_CASE
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
-from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, beside, block, measurements, rows, tables
+from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, beside, block, made_once, measurements, rows, tables
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -24,6 +24,7 @@ def shown(board, measured, width, **options):
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
+@made_once
 def two_combinations():
     first, second = block(), block("cifar10", "natural", network="resnet18", size="tiny")
     attacks = (*ATTACKS, WORST_CASE)
@@ -32,6 +33,7 @@ def two_combinations():
     return build_leaderboard(settings(measured, pd.concat([rows(first), rows(second)], ignore_index=True))), measured
 
 
+@made_once
 def with_gaps():
     """Incomplete, failed and not run rows, long names, two kinds of torch, flags, a distance, seven attacks."""
     attacks = (*ATTACKS, DISTANCE_ONLY, "square")

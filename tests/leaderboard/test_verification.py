@@ -8,8 +8,7 @@ from robustbench_pix.data.base import load_dataset
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.board import published_board
-from robustbench_pix.results.columns import SAMPLING
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import SAMPLING, typed
 from tests.leaderboard.conftest import Table, rbp, verify
 from tests.workspaces import tiny_workspace
 

@@ -17,7 +17,7 @@ from robustbench_pix.networks.building import build_network
 from robustbench_pix.networks.inference import channels_last
 torch.set_num_threads(1)
 network = channels_last(build_network("small", None, {{"width": {width}}}, channels=1, classes=10, seed=0))
-images, labels = torch.rand(64, 1, *{size}), torch.arange(64) % 10
+images, labels = torch.rand({shape}), torch.arange({shape}[0]) % 10
 for _ in range(60):
     functional.cross_entropy(network(images), labels).backward()
 """
@@ -34,9 +34,9 @@ def test_only_narrow_networks_are_not_laid_out_with_the_channels_last(width, exp
     assert weights.is_contiguous(memory_format=expected)
 
 
-@pytest.mark.parametrize(("width", "size"), [(2, (8, 8)), (8, (36, 64))])
-def test_gradients_of_a_narrow_network_leave_the_memory_whole(width, size):
+@pytest.mark.parametrize(("width", "shape"), [(2, (64, 1, 8, 8)), (8, (4, 1, 36, 64))])
+def test_gradients_of_a_narrow_network_leave_the_memory_whole(width, shape):
     # glibc aborts where a block of memory was written beyond its end.
-    program = NARROW_TRAINING.format(width=width, size=size)
+    program = NARROW_TRAINING.format(width=width, shape=shape)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

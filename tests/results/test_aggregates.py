@@ -147,7 +147,8 @@ def test_it_is_published_and_shown_below_the_overview(tmp_path):
         (line,) = [
             line.split() for line in text.splitlines() if line.split()[:2] == [row.recipe, str(row.combinations)]
         ]
-        assert float(line[2]) == pytest.approx(row.mean, abs=5.1e-4)
+        assert int(line[2]) == row.models
+        assert float(line[3].strip("*")) == pytest.approx(row.mean, abs=5.1e-4)
     assert "P(higher)" in text
 
 

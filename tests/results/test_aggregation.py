@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.results.columns import names
+from robustbench_pix.results.columns import SETTING, names
 from robustbench_pix.results.derived_columns import LEADERBOARD
-from robustbench_pix.results.frames import SETTING
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.measured import settings
 from tests.tables import ATTACKS, DISTANCE_ONLY, REASON, RECIPES, block, measurements, rows

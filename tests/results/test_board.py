@@ -7,8 +7,7 @@ from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results import board as boards
 from robustbench_pix.results.board import DERIVED, Board, published_board
-from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, typed
 from robustbench_pix.results.published.csv_io import as_published
 from tests.tables import block, measurements, rows
 

@@ -1,9 +1,8 @@
 import pandas as pd
 import pytest
 
-from robustbench_pix.attacks.corruptions.spectrum import Grouping
-from robustbench_pix.results.corruptions import accuracy_rows
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY
+from robustbench_pix.results.corruptions import Grouping, accuracy_rows
 from tests.tables import block
 
 FOUND = {("digits", "gray"): Grouping({"a": 0.1, "b": 0.2, "c": 0.3}, (0.15, 0.25))}

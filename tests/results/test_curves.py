@@ -10,7 +10,7 @@ from robustbench_pix.results.published_curves import (
     read_curves,
     sources_of,
 )
-from robustbench_pix.results.statistics.curves import distances, strength_curves
+from robustbench_pix.results.statistics.aucs import distances, strength_curves
 from tests.tables import DISTANCE_ONLY, block, measurements
 
 MNIST = block("mnist", "mnist", network="resnet18")

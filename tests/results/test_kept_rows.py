@@ -3,8 +3,7 @@
 import pytest
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.results.columns import REQUESTED
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import REQUESTED, typed
 from robustbench_pix.results.merging import refuse_other_recipes, standing, without
 from robustbench_pix.runs.plan_store import PlannedRow
 from tests.tables import measurements, rows

@@ -4,8 +4,7 @@ import pytest
 from robustbench_pix.errors import UserError
 from robustbench_pix.leaderboard.publishing import publish
 from robustbench_pix.results.board import Board, published_board
-from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, typed
 from robustbench_pix.results.merging import merge, refuse_other_protocols
 from robustbench_pix.results.published.csv_io import as_published
 from robustbench_pix.results.statistics.aggregation import build_leaderboard

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences, title
+from robustbench_pix.leaderboard.captions import setting_title
+from robustbench_pix.leaderboard.terminal.comparison_text import attack_rows, sentences
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
-from robustbench_pix.results.statistics.comparisons import build_comparisons
+from robustbench_pix.results.statistics.comparisons import build_comparisons, pairs
 from robustbench_pix.results.statistics.measured import settings
-from robustbench_pix.results.statistics.pairwise import pairs
 from tests.tables import ATTACKS, block, measurements, rows
 
 SEEDS = range(7)
@@ -58,7 +58,7 @@ def test_only_blocks_that_have_both_are_shown_and_the_means_are_over_shared_seed
     asked.loc[asked["recipe"] == "shuffled", "seed_list"] = "1,2,3"
     (pair,) = pairs(settings(measured, asked), *TWO)
     assert pair.setting["task"] == "digits"
-    assert title(pair.setting) == "digits : digits  suite blackbox 1, network small, gray, float32"
+    assert setting_title(pair.setting) == "digits : digits  suite blackbox 1, network small, gray, float32"
     some = build_leaderboard(settings(measured, rows(seeds=(1, 2, 3)))).set_index("recipe")
     assert pair.lines[0]["first"] == pytest.approx(some.loc["thresholded", "mean_auc"])
     assert pair.lines[0]["seeds"] == 3

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import robustbench_pix as rbp
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.identity import digest as identity_digest
 from robustbench_pix.results.queries import attack_lines, query_table
 from robustbench_pix.runs.manifest import sealed

@@ -21,7 +21,7 @@ GAUSSIAN = {"recipe": "unregularized", "seed": 0, "attack": "gaussian"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, finished_jobs):
     """Give a published workspace whose noise and distances have ranges that begin above 0."""
     root = tiny_workspace(tmp_path_factory.mktemp("ranges"))
     for name, old, new in (

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.crossed import recipe_of
-from robustbench_pix.results.statistics.ranks import ranks
 from robustbench_pix.results.statistics.sampling import SettingSampling
-from robustbench_pix.results.statistics.verdicts import BETTER, NOT_SIGNIFICANT, verdicts
+from robustbench_pix.results.statistics.verdicts import BETTER, NOT_SIGNIFICANT, ranks, verdicts
 from robustbench_pix.runs.request import EXTERNAL_SEED
 
 

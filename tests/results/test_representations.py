@@ -82,7 +82,7 @@ def test_weights_of_layers_are_those_of_the_epoch_that_was_kept(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, finished_jobs):
     """Give a workspace with two seeds of four recipes, two of which are given similarities of neurons."""
     folder = tiny_workspace(tmp_path_factory.mktemp("made"))
     (folder / "attacks/suites/noise.toml").write_text('version = 1\nsummary = "Noise"\nattacks = ["gaussian"]\n')

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.results.columns import SETTING
 from robustbench_pix.results.measuring import measure
 from robustbench_pix.results.statistics.aggregation import build_leaderboard
 from robustbench_pix.results.statistics.aucs import build_aucs
 from robustbench_pix.results.statistics.comparisons import build_comparisons
-from robustbench_pix.results.statistics.estimates import Sampled, estimate
-from robustbench_pix.results.statistics.image_areas import image_areas
+from robustbench_pix.results.statistics.intervals import Sampled, estimate
 from robustbench_pix.results.statistics.measured import settings
 from robustbench_pix.results.statistics.sampling import sampling_table
+from robustbench_pix.results.statistics.worst_case import image_areas
 from tests.tables import block
 
 RECIPES, SEEDS = ("unregularized", "pixel", "thresholded"), tuple(range(9))

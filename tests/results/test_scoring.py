@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_pix.results.statistics.scoring import Threat, attack_weights, mean_aucs
+from robustbench_pix.results.statistics.measured import Threat, attack_weights, mean_aucs
 
 THREATS = {
     "gaussian": Threat("none", "sigma"),

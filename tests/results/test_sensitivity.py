@@ -6,11 +6,9 @@ import pytest
 from scipy import stats
 
 from robustbench_pix.leaderboard.terminal.comparison_text import stability, view_rows
-from robustbench_pix.results.columns import MEASUREMENTS
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import MEASUREMENTS, typed
+from robustbench_pix.results.statistics.comparisons import RANGES, auc_between, sensitivity, two_of
 from robustbench_pix.results.statistics.measured import settings
-from robustbench_pix.results.statistics.pairwise import two_of
-from robustbench_pix.results.statistics.sensitivity import RANGES, auc_between, sensitivity
 from tests.tables import block, rows
 
 STRENGTHS = (0.0, 0.2, 0.4, 0.8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robustbench_pix.results.statistics.survival import queries_to_success
+from robustbench_pix.results.queries import queries_to_success
 
 
 def product_limit(queries, found):

@@ -141,7 +141,7 @@ def test_one_attack_or_no_common_image_has_no_worst_case():
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(tmp_path_factory, finished_jobs):
     root = tmp_path_factory.mktemp("workspace")
     tiny_workspace(root)
     rbp.run(

@@ -1,5 +1,5 @@
 import robustbench_pix as rbp
-from robustbench_pix.attacks.gradient import fast_gradient_sign
+from robustbench_pix.attacks.gradient import projected_gradient
 from robustbench_pix.runs.attack_job import SOURCES_IN_CACHE, _source_cache
 from tests.workspaces import tiny_workspace
 
@@ -18,8 +18,8 @@ def test_a_run_takes_the_sources_gradient_once(tmp_path, monkeypatch):
         taken.append(arguments)
         return directions(*arguments)
 
-    taken, directions = [], fast_gradient_sign._directions
-    monkeypatch.setattr(fast_gradient_sign, "_directions", counted)
+    taken, directions = [], projected_gradient._directions
+    monkeypatch.setattr(projected_gradient, "_directions", counted)
     _source_cache.cache_clear()
     request = {"suite": "tiny", "on": ["tiny"], "recipes": ["unregularized", "statistics"], "seeds": "0,"}
     measurements = rbp.run(workspace=tiny_workspace(tmp_path), device="cpu", executor="inline", **request)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import robustbench_pix as rbp
+from tests.finished_jobs import kept
 from tests.workspaces import LEARNT, tiny_workspace
 
 RECIPES = ("unregularized", "pixel", "thresholded", "shuffled", "decorrelated", "statistics")
@@ -20,9 +21,10 @@ def run(workspace, **changes):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, finished_jobs_folder):
     workspace = tiny_workspace(tmp_path_factory.mktemp("workspace"))
-    return workspace, run(workspace)
+    with kept(finished_jobs_folder):
+        return workspace, run(workspace)
 
 
 def folders(workspace, kind):

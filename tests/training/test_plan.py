@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from robustbench_pix.catalogue.specs import TrainingSpec
-from robustbench_pix.data.augmentation import crop_and_flip
+from robustbench_pix.data.preparation import crop_and_flip
 from robustbench_pix.training.batches import ResidentPlan, TrainingData
 from robustbench_pix.training.plan import batch_sizes, draw_ranks, epoch_plan, learning_rate
 

@@ -1,1 +1,1 @@
-"""Tools that several attacks share: norms and balls, keyed noise, the cosine transform, losses, a cache of tensors."""
+"""Tools that several attacks share: norms and balls, Philox noise and losses."""

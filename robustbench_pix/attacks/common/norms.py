@@ -1,5 +1,6 @@
-"""Norms and balls: lengths of perturbations, projections, steepest directions and random points."""
+"""Norms, balls and the cosine basis: lengths and projections of perturbations, steepest directions, random points."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -100,3 +101,15 @@ def steepest(gradients: Tensor, norm: str) -> Tensor:
     # Gradients of a confident network may be so small that their squares underflow in float32.
     scaled = gradients / gradients.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=TINY)
     return scaled / spread(lengths(scaled)).clamp(min=TINY)
+
+
+def cosines(length: int, frequencies: int, device: torch.device) -> Tensor:
+    """Return the lowest frequencies of the orthonormal DCT-II of a length, float32 (frequencies, length).
+
+    Row u is cos(pi u (2 i + 1) / (2 length)), scaled to an L2 norm of 1.
+    """
+    # In float64 on the CPU, since some devices have no float64.
+    frequency = torch.arange(min(frequencies, length), dtype=torch.float64)[:, None]
+    place = torch.arange(length, dtype=torch.float64)
+    waves = torch.cos(math.pi * frequency * (2 * place + 1) / (2 * length))
+    return (waves / torch.linalg.vector_norm(waves, dim=1, keepdim=True)).float().to(device)

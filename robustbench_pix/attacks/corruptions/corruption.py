@@ -12,28 +12,22 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.base import AttackContext, FixedStrengthAttack
-from robustbench_pix.attacks.corruptions import blur, digital, noise, weather
+from robustbench_pix.attacks.corruptions import noise_and_blur, weather_and_digital
 from robustbench_pix.attacks.corruptions.filters import Draws
 from robustbench_pix.data.base import in_colour
 from robustbench_pix.errors import JobFailedError, UserError, nearest
 from robustbench_pix.randomness import ImageKeys
 
+_NOISES = noise_and_blur.gaussian_noise, noise_and_blur.shot_noise, noise_and_blur.impulse_noise
+_BLURS = noise_and_blur.defocus_blur, noise_and_blur.glass_blur, noise_and_blur.motion_blur, noise_and_blur.zoom_blur
+_WEATHER = weather_and_digital.snow, weather_and_digital.frost, weather_and_digital.fog, weather_and_digital.brightness
+_DIGITAL = (
+    *(weather_and_digital.contrast, weather_and_digital.elastic_transform),
+    *(weather_and_digital.pixelate, weather_and_digital.jpeg_compression),
+)
+
 CORRUPTIONS: dict[str, Callable[[Tensor, int, Draws], Tensor]] = {
-    "gaussian-noise": noise.gaussian_noise,
-    "shot-noise": noise.shot_noise,
-    "impulse-noise": noise.impulse_noise,
-    "defocus-blur": blur.defocus_blur,
-    "glass-blur": blur.glass_blur,
-    "motion-blur": blur.motion_blur,
-    "zoom-blur": blur.zoom_blur,
-    "snow": weather.snow,
-    "frost": weather.frost,
-    "fog": weather.fog,
-    "brightness": weather.brightness,
-    "contrast": digital.contrast,
-    "elastic-transform": digital.elastic_transform,
-    "pixelate": digital.pixelate,
-    "jpeg-compression": digital.jpeg_compression,
+    one.__name__.replace("_", "-"): one for one in (*_NOISES, *_BLURS, *_WEATHER, *_DIGITAL)
 }
 """Each takes images float32 (N, C, H, W) in [0, 1], a severity from 1 to 5 and draws; the caller clamps the result."""
 
@@ -91,12 +85,7 @@ class Corruption(FixedStrengthAttack):
 
 
 def find_original(name: str, test_labels: Tensor, data_root: Path) -> Path | None:
-    """Return the file of a corruption, or None if there is none.
-
-    Args:
-        name: name of the corruption, such as ``fog``.
-        test_labels: labels of the data set's test images, int64 (N,).
-        data_root: the folder of data sets.
+    """Return the file of a corruption such as ``fog`` below the folder of data sets, or None if there is none.
 
     Raises:
         UserError: the file has another type or shape, or labels.npy is absent or does not hold the test labels.

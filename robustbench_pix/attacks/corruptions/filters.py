@@ -18,7 +18,7 @@ Drawn = dict[tuple[str, int, tuple[int, ...]], Tensor]
 
 
 class Draws:
-    """Numbers keyed by image; ``number`` distinguishes several draws of a corruption.
+    """Philox noise of each image; ``number`` distinguishes several draws of a corruption.
 
     Args:
         keys: keys of the N images.
@@ -154,18 +154,15 @@ def motion_blurred(images: Tensor, radius: float, sigma: float, degrees: Tensor)
     angle = torch.deg2rad(degrees)
     height, width = images.shape[-2:]
     places_down, places_right = (torch.arange(size, device=images.device) for size in (height, width))
+    numbers = torch.arange(len(images), device=images.device)[:, None, None]
     total = images * (1 / sum(weights))
     for place, weight in enumerate(weights[1:], start=1):
         down, right = ((place * part - 0.5).ceil().long()[:, None] for part in (angle.sin(), angle.cos()))
         rows, columns = (places_down + down).clamp(0, height - 1), (places_right + right).clamp(0, width - 1)
         # Images before channels, since both are chosen for each image.
-        along = images.movedim(1, -1)[_images(images), rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+        along = images.movedim(1, -1)[numbers, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
         total.add_(along, alpha=weight / sum(weights))
     return total
-
-
-def _images(images: Tensor) -> Tensor:
-    return torch.arange(len(images), device=images.device)[:, None, None]
 
 
 def _inside(size: int, radius: int, edge: Edge) -> Tensor:

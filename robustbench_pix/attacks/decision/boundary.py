@@ -66,7 +66,7 @@ class BoundaryAttack(MinimalDistanceAttack):
 
 
 class BoundaryState:
-    """The state of a batch of images. It lies on the device and changes in place: a block can be a CUDA graph.
+    """The state of a batch of images. It lies on the device and changes in place: ten steps can be one CUDA graph.
 
     Args:
         draw: takes steps, int64 (S,), and the number of entries of an image; returns directions (S, N, entries).
@@ -75,7 +75,7 @@ class BoundaryState:
         nearest: the nearest adversarial image so far, float32 (N, C, H, W).
         distances: l2 distances of these, float32 (N,).
         spherical_steps, source_steps: step lengths as shares of the distance, float32 (N,).
-        active: the images that had not converged when the block began, bool (N,); the others are not changed.
+        active: the images that had not converged before these ten steps, bool (N,); the others are not changed.
     """
 
     def __init__(

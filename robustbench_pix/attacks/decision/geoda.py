@@ -13,21 +13,15 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.base import AttackContext, MinimalDistanceAttack
-from robustbench_pix.attacks.common.dct import cosines
-from robustbench_pix.attacks.common.norms import distances, lengths, spread
+from robustbench_pix.attacks.common.norms import cosines, distances, lengths, spread
 from robustbench_pix.attacks.common.philox import PhiloxNoise
+from robustbench_pix.attacks.decision.hop_skip_jump import DIRECTIONS_AT_ONCE, HALVINGS
 from robustbench_pix.attacks.querying.oracle import Oracle, in_parts
 from robustbench_pix.attacks.requirements import minimizes, positive, whole
 from robustbench_pix.randomness import ImageKeys
 
-DIRECTIONS_AT_ONCE = 32
-"""Directions of one image in a batch. Changes the last digits, since sums are rounded in this order."""
-
 FIRST_DIRECTIONS = 80
 """Largest number of directions of the first estimate, which sets the number of estimates (the authors' code)."""
-
-HALVINGS = 24
-"""Largest number of halvings: float32 resolves no nearer points."""
 
 FURTHEST = 16.0
 """Multiple of its length up to which a ray is followed along the faces of the cube of images."""

@@ -139,7 +139,7 @@ class HopSkipJumpState:
         return (drawn / torch.linalg.vector_norm(drawn, dim=2, keepdim=True)).reshape(len(step), *shape)
 
     def jump(self, found: Tensor, normal: Tensor, number: int) -> Tensor:
-        """Return the longest adversarial jump, of length distance / sqrt(number) or a halving of it.
+        """Return the longest adversarial jump, of length distance / sqrt(number), halved until it is adversarial.
 
         An image without one keeps its point.
         """

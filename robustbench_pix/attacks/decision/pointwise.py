@@ -64,7 +64,7 @@ class PointwiseState:
     def over_all_values(self, rows: Tensor, halvings: int) -> None:
         """Move each changed value of some images (M,), in random order, towards the clean one.
 
-        It is reset if the image stays adversarial, else moved as far as bisection allows, one query a halving.
+        It is reset if the image stays adversarial, else moved as far as bisection allows, one query a step.
         """
         differs = self.found[rows] != self.images[rows]
         step = torch.full_like(rows[:1], self.passes)

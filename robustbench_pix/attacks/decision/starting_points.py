@@ -20,7 +20,7 @@ def find_starts(
     """Return misclassified starting points (N, C, H, W), and which images have one, bool (N,).
 
     As foolbox's LinearSearchBlendedUniformNoiseAttack: uniform noise is drawn until it is misclassified, then blended
-    with the image in 50 equal steps, and the smallest misclassified blend is the start. Noise is keyed by image, so a
+    with the image in 50 equal steps, and the smallest misclassified blend is the start. Noise is drawn per image, so a
     start does not depend on the batch. An image without misclassified noise starts from the next image of ``pool``
     (M, C, H, W), counted from its own index, for which the model's ``decisions`` (M,) differ from its label.
     """

@@ -2,8 +2,8 @@
 
 Four attacks one after the other, each on the images that the earlier ones did not fool: APGD on the cross-entropy, APGD
 on the targeted DLR loss for each of nine classes, FAB for the same classes, and Square. An independent implementation:
-every draw is keyed by image, and an image that is fooled is not queried again, so neither result nor queries depend on
-the batch.
+every draw belongs to its image, and an image that is fooled is not queried again, so neither result nor queries depend
+on the batch.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,7 @@ from robustbench_pix.attacks.base import AttackContext, SearchAttack
 from robustbench_pix.attacks.common.losses import cross_entropy, targeted_ratio
 from robustbench_pix.attacks.common.norms import Ball
 from robustbench_pix.attacks.common.philox import PhiloxNoise
-from robustbench_pix.attacks.gradient.active_images import ActiveImages
-from robustbench_pix.attacks.gradient.apgd import ascend
+from robustbench_pix.attacks.gradient.apgd import ActiveImages, ascend
 from robustbench_pix.attacks.gradient.fab import nearest
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.attacks.requirements import bounds, whole

@@ -5,22 +5,82 @@ gradient, in steps of 2.5 times its range over their number, from a random start
 each image has its own order, the noise continues between rounds as the other components do, and the relaxed order uses
 the current components and passes gradients through all its places, where the code uses the last place only. A scheduled
 order is relaxed to a doubly stochastic matrix Z, which ascends the gradient of the loss and is normalized again by
-Sinkhorn's iterations; the order is the assignment of largest weight.
+Sinkhorn's iterations; the order is the assignment of largest weight. Ranges are the paper's for CIFAR-10.
 """
 
 import itertools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from robustbench_pix.attacks.base import AttackContext, SearchAttack
-from robustbench_pix.attacks.common.norms import Ball
+from robustbench_pix.attacks.common.norms import Ball, spread
 from robustbench_pix.attacks.common.philox import PhiloxNoise
-from robustbench_pix.attacks.gradient.composite_components import components_of
 from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.attacks.requirements import bounds, whole
+from robustbench_pix.attacks.transforms import rotated
 from robustbench_pix.randomness import ImageKeys
+
+
+def hue_turned(images: Tensor, radians: Tensor) -> Tensor:
+    """Return RGB images (N, 3, H, W) whose HSV hues (Smith 1978) are turned by an angle (N,); 2 pi: the circle."""
+    value, chroma = _value_and_chroma(images)
+    red, green, blue = images.unbind(dim=1)
+    largest, spans = value[:, 0], torch.where(chroma > 0, chroma, 1)[:, 0]
+    from_green = torch.where(largest == green, 2 + (blue - red) / spans, 4 + (red - green) / spans)
+    sextants = torch.where(largest == red, (green - blue) / spans, from_green)
+    sextants = sextants + (radians * (3 / math.pi))[:, None, None]
+    # How far a channel is below the largest, as a share of the chroma, is the same trapezoid of hue for all three.
+    places = torch.stack([sextants + 5, sextants + 3, sextants + 1], dim=1).remainder(6)
+    return value - chroma * torch.minimum(places, 4 - places).clamp(0, 1)
+
+
+def saturated(images: Tensor, factors: Tensor) -> Tensor:
+    """Return RGB images (N, 3, H, W) whose saturations are multiplied by a factor of at least 0 (N,), up to 1."""
+    value, chroma = _value_and_chroma(images)
+    full = value / torch.where(chroma > 0, chroma, 1)
+    return value - (value - images) * torch.minimum(spread(factors), torch.where(chroma > 0, full, 1))
+
+
+def _value_and_chroma(images: Tensor) -> tuple[Tensor, Tensor]:
+    value = images.amax(dim=1, keepdim=True)
+    return value, value - images.amin(dim=1, keepdim=True)
+
+
+class Component(NamedTuple):
+    """A perturbation with one offset an image (or entry); offset 0 changes nothing.
+
+    Attributes:
+        apply: takes images (N, C, H, W) in [0, 1] and offsets, returns images in [0, 1]; differentiable in both.
+        reach: offsets are in [-reach, reach] at scale 1.
+        entrywise: whether offsets are (N, C, H, W), one for each entry, and not (N,).
+    """
+
+    apply: Callable[[Tensor, Tensor], Tensor]
+    reach: float
+    entrywise: bool = False
+
+
+OF_COLOUR = (Component(hue_turned, math.pi), Component(lambda images, offsets: saturated(images, 1 + offsets), 0.3))
+"""Hue and saturation; on a gray image they have no effect."""
+
+OF_ALL = (
+    Component(rotated, 10.0),
+    Component(lambda images, offsets: (images + spread(offsets)).clamp(0, 1), 0.2),
+    Component(lambda images, offsets: (images * spread(1 + offsets)).clamp(0, 1), 0.3),
+    Component(lambda images, offsets: (images + offsets).clamp(0, 1), 8 / 255, entrywise=True),
+)
+"""Rotation in degrees, brightness, contrast (the paper's: a factor of the whole image) and noise bounded in linf."""
+
+
+def components_of(channels: int) -> tuple[Component, ...]:
+    """Return the components for images with this number of channels, in the paper's order."""
+    return OF_ALL if channels == 1 else OF_COLOUR + OF_ALL
+
 
 ORDERS = "fixed", "random", "scheduled"
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from robustbench_pix.attacks.common.losses import logit_difference
 from robustbench_pix.attacks.common.norms import TINY, distances, spread
-from robustbench_pix.attacks.gradient.active_images import ActiveImages
+from robustbench_pix.attacks.gradient.apgd import ActiveImages
 
 OVERSHOOT = 1.05
 """Factor on a step towards the boundary, so that it is crossed."""

@@ -1,8 +1,8 @@
-"""Projected gradient ascent (PGD, Madry et al. 2018, arXiv 1706.06083) on the cross-entropy, with transfer variants.
+"""FGSM (Goodfellow, Shlens, Szegedy 2015) and projected gradient ascent (PGD, Madry et al. 2018, arXiv 1706.06083).
 
-With momentum it is MI-FGSM (Dong et al. 2018, arXiv 1710.06081), with ``diversity`` DI-FGSM (Xie et al. 2019, arXiv
-1803.06978), with a ``kernel`` TI-FGSM (Dong et al. 2019, arXiv 1904.02884). Starts and inputs are keyed by image, and
-gradients are normalized per image, so that an image's result does not depend on its batch.
+PGD ascends the cross-entropy. With momentum it is MI-FGSM (Dong et al. 2018, arXiv 1710.06081), with ``diversity``
+DI-FGSM (Xie et al. 2019, arXiv 1803.06978), with a ``kernel`` TI-FGSM (Dong et al. 2019, arXiv 1904.02884). Starts and
+inputs are drawn per image, and gradients are normalized per image, so that a result does not depend on its batch.
 """
 
 import math
@@ -18,6 +18,33 @@ from robustbench_pix.attacks.querying.oracle import Oracle
 from robustbench_pix.attacks.requirements import bounds, positive, whole
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.randomness import ImageKeys
+
+
+class FastGradientSign(SearchAttack):
+    """x + epsilon sign(g) for linf, x + epsilon g / ||g|| for l2, clamped to [0, 1].
+
+    g is the gradient of the label's cross-entropy in eval mode. With access ``transfer`` it is the source model's, and
+    its signs (one byte each) or unit vectors are kept for the next attacked models. With ``gradients`` each strength is
+    an attack on its own, with one query.
+    """
+
+    needs = bounds("gradients", "linf", "l2")
+
+    def search(self, context: AttackContext, ball: Ball, labels: Tensor, keys: ImageKeys) -> Tensor:
+        """Return the images moved by the radius."""
+        images = ball.images
+        directions = context.cached(
+            type(self), images, labels, keys, lambda: _directions(context.model, images, labels, ball.norm)
+        )
+        return (images + ball.radius * directions).clamp(0, 1)
+
+
+def _directions(model: Oracle, images: Tensor, labels: Tensor, norm: str) -> Tensor:
+    inputs = images.clone().requires_grad_()
+    with torch.enable_grad():
+        loss = functional.cross_entropy(model(inputs), labels, reduction="sum")
+    direction = steepest(torch.autograd.grad(loss, inputs)[0], norm)
+    return direction.to(torch.int8) if norm == "linf" else direction
 
 
 class ProjectedGradient(SearchAttack):

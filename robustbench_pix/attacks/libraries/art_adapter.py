@@ -12,15 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.base import (
-    Attack,
-    AttackContext,
-    MinimalDistanceAttack,
-    SearchAttack,
-)
+from robustbench_pix.attacks.base import Attack, AttackContext, MinimalDistanceAttack, SearchAttack
 from robustbench_pix.attacks.common.norms import Ball
+from robustbench_pix.attacks.libraries.classes import reason
 from robustbench_pix.attacks.libraries.failures import Failures
-from robustbench_pix.attacks.libraries.known_issues import reason
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.randomness import ImageKey, ImageKeys, global_streams
@@ -42,17 +37,11 @@ class ArtAttack:
         self.needs_starts = engine_class.__name__ in TAKES_STARTS
 
     def run(
-        self,
-        context: AttackContext,
-        image: Tensor,
-        label: Tensor,
-        key: ImageKey,
-        start: Tensor | None,
-        **overrides: Any,
+        self, context: AttackContext, image: Tensor, label: Tensor, key: ImageKey, start: Tensor | None, **extra: Any
     ) -> Tensor:
         """Return the toolbox's image for a batch of one image, (1, C, H, W); NaN where the toolbox raised an error."""
         try:
-            found = self._generate(context, image, label, key, start, **overrides)
+            found = self._generate(context, image, label, key, start, **extra)
         except Exception as error:
             self.failures.record(error, key)
             return torch.full_like(image, torch.nan)
@@ -60,13 +49,7 @@ class ArtAttack:
         return found
 
     def _generate(
-        self,
-        context: AttackContext,
-        image: Tensor,
-        label: Tensor,
-        key: ImageKey,
-        start: Tensor | None,
-        **overrides: Any,
+        self, context: AttackContext, image: Tensor, label: Tensor, key: ImageKey, start: Tensor | None, **extra: Any
     ) -> Tensor:
         if image.device.type not in ("cpu", "cuda"):
             raise JobFailedError(f"the toolbox attacks on cpu or cuda, not on {image.device.type}; give --device cpu")
@@ -80,7 +63,7 @@ class ArtAttack:
         # The toolbox moves the model to the current GPU, whichever GPU the model is on.
         gpu = torch.cuda.device(image.device if image.is_cuda else -1)
         with gpu, global_streams("art", *key.parts):
-            attack = self.engine_class(_estimator(model, image, context.classes), **{**self.parameters, **overrides})
+            attack = self.engine_class(_estimator(model, image, context.classes), **{**self.parameters, **extra})
             found = attack.generate(image.cpu().numpy(), y=one_hot, **given)
         return torch.from_numpy(np.asarray(found, dtype=np.float32)).to(image.device)
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import torch
 
-from robustbench_pix.attacks.libraries.known_issues import reason
+from robustbench_pix.attacks.libraries.classes import reason
 from robustbench_pix.attacks.querying.oracle import BudgetSpentError
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.randomness import ImageKey, ImageKeys

@@ -8,15 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_pix.attacks.base import (
-    Attack,
-    AttackContext,
-    MinimalDistanceAttack,
-    SearchAttack,
-)
+from robustbench_pix.attacks.base import Attack, AttackContext, MinimalDistanceAttack, SearchAttack
 from robustbench_pix.attacks.common.norms import Ball
+from robustbench_pix.attacks.libraries.classes import reason
 from robustbench_pix.attacks.libraries.failures import Failures, raise_ours
-from robustbench_pix.attacks.libraries.known_issues import reason
 from robustbench_pix.attacks.querying.oracle import BudgetSpentError
 from robustbench_pix.catalogue.specs import AttackSpec
 from robustbench_pix.errors import UserError
@@ -74,10 +69,10 @@ class FoolboxAttack:
         except Exception as error:
             raise_ours(error)
         self.failures.alone(keys)
-        found = images.clone()
+        found, log = images.clone(), None if context.oracle is None else context.oracle.log
         for place, key in enumerate(keys):
             row = slice(place, place + 1)
-            with suppress(BudgetSpentError), _restricted_to(context, place):
+            with suppress(BudgetSpentError), nullcontext() if log is None else log.only(place):
                 try:
                     found[row] = call(row, key)
                     self.failures.succeeded()
@@ -125,11 +120,6 @@ def build_foolbox_attack(wanted: Any, spec: AttackSpec) -> Attack:
         raise UserError(f"{spec.attack} refused its parameters: {reason(error)}.") from error
     fixed = isinstance(engine_attack, FixedEpsilonAttack)
     return (FoolboxFixedStrength if fixed else FoolboxMinimalDistance)(engine_attack, spec.attack)
-
-
-def _restricted_to(context: AttackContext, place: int) -> Any:
-    log = None if context.oracle is None else context.oracle.log
-    return nullcontext() if log is None else log.only(place)
 
 
 def _model_and_criterion(context: AttackContext, labels: Tensor, images: Tensor) -> tuple[Any, Any]:

@@ -5,8 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from robustbench_pix.attacks.libraries.classes import CLASSES
-from robustbench_pix.attacks.libraries.known_issues import KNOWN_DEFECTS, refused
+from robustbench_pix.attacks.libraries.classes import CLASSES, KNOWN_DEFECTS, refused
 from robustbench_pix.catalogue.registries import attacks
 from robustbench_pix.errors import UserError, nearest, unknown
 
@@ -14,12 +13,9 @@ RESERVED = {
     "targeted": "attacks are untargeted here",
     "verbose": "a run shows its own progress",
     "eps": "the strengths set it",
-    "norm": "strength sets it",
-    "constraint": "strength sets it",
-    "distance": "strength sets it",
+    **dict.fromkeys(("norm", "constraint", "distance"), "strength sets it"),
     "init_attack": "the harness finds the starting points",
-    "tensorboard": "an attack writes no files here",
-    "summary_writer": "an attack writes no files here",
+    **dict.fromkeys(("tensorboard", "summary_writer"), "an attack writes no files here"),
 }
 """Parameter that an entry may not state -> the reason."""
 
@@ -148,13 +144,9 @@ def nameable_of_ours() -> list[dict[str, Any]]:
         except UserError as error:
             rows.append({"attack": name, "parameters": {}, "what": f"refused: {error}"})
             continue
-        signature = inspect.signature(target)
         skipped = 0 if inspect.isclass(target) else 5
-        parameters = list(signature.parameters.values())[skipped:]
-        stated = {
-            one.name: default_of(one)
-            for one in parameters
-            if one.kind is not one.VAR_KEYWORD and one.kind is not one.VAR_POSITIONAL
-        }
+        parameters = list(inspect.signature(target).parameters.values())[skipped:]
+        kept = [one for one in parameters if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
+        stated = {one.name: default_of(one) for one in kept}
         rows.append({"attack": name, "parameters": stated, "what": (inspect.getdoc(target) or "").partition("\n")[0]})
     return rows

@@ -33,7 +33,7 @@ class Oracle(nn.Module):
     """A model behind the access of an attack: ``decisions`` gives one-hot rows, ``scores`` detached logits.
 
     ``gradients`` gives logits through which gradients pass. Inputs are cast to float32, since numpy 2 turns the
-    toolbox's images into float64. Logits that are not finite count as misclassification: the attacker sees a decision
+    toolbox's images into float64. Logits that are not finite count as misclassification: the oracle shows a decision
     for another class than the label. Every query is recorded in the query log, if there is one. The query budget is a
     hard limit: further queries return the label and are not recorded. Raises BudgetSpentError once every image's budget
     is spent; not checked when ``rows`` is given (it would wait for the device): call ``spent``.

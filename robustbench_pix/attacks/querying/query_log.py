@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.attacks.common.norms import distances, reach
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.errors import JobFailedError
 
 OUT_OF_BOUNDS = 1e-5

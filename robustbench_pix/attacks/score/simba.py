@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from robustbench_pix.attacks.base import AttackContext, SearchAttack
-from robustbench_pix.attacks.common.dct import cosines
 from robustbench_pix.attacks.common.losses import log_odds
-from robustbench_pix.attacks.common.norms import Ball
+from robustbench_pix.attacks.common.norms import Ball, cosines
 from robustbench_pix.attacks.common.philox import PhiloxNoise
 from robustbench_pix.attacks.requirements import bounds, positive, whole
 from robustbench_pix.randomness import ImageKeys

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from robustbench_pix.attacks.querying.checkpoints import CHECKPOINTS
+from robustbench_pix.attacks.recorded import CHECKPOINTS
 from robustbench_pix.leaderboard.display import at_middle_strength
 from robustbench_pix.results.statistics.measured import BASELINE
 
@@ -175,7 +175,7 @@ def _joined(columns: Sequence[float], heights: Sequence[float]) -> str:
 
 
 def query_charts(queries: pd.DataFrame, styles: Mapping[str, LineStyle], access: Mapping[str, str]) -> list[Panel]:
-    """Return the charts of a setting; ``queries`` has its lines, ``access`` the attacks and what they see."""
+    """Return the charts of a setting; ``queries`` has its lines, ``access`` the threat models by attack."""
     charts = []
     for attack, sees in access.items():
         lines = queries[queries["attack"] == attack]

@@ -1,4 +1,4 @@
-"""The pictures of a setting on the page: test images, and below them what an attack made of them for each recipe."""
+"""The pictures of a setting on the page: test images, and below them their adversarial images for each recipe."""
 
 import base64
 import struct
@@ -33,7 +33,7 @@ ATTACKS = 6
 
 
 class Shown(NamedTuple):
-    """An image: its address, what it shows in words, the answer (bold where wrong), where, and what it took."""
+    """An image: its address, a description, the prediction (bold where wrong), the perturbation size, and the norms."""
 
     address: str
     words: str
@@ -51,7 +51,7 @@ class Strip(NamedTuple):
 
 
 class Attacked(NamedTuple):
-    """An attack: what it sees, what its captions state, and its strips, the originals first."""
+    """An attack: its threat model, the meaning of its captions, and its strips, the originals first."""
 
     attack: str
     access: str
@@ -60,7 +60,7 @@ class Attacked(NamedTuple):
 
 
 class Gallery(NamedTuple):
-    """The pictures of a setting, what fooled the most, whose models they are of, whom to name, and what is left out."""
+    """The pictures of a setting: attacks, the most successful one, the models, the credit, and the attacks left out."""
 
     attacks: list[Attacked]
     most: str
@@ -76,7 +76,7 @@ def gallery(
 
     Args:
         pictures: those of the setting, the columns ``PICTURES``.
-        access: the attacks in their order, and what they see; ``kinds``: what their strengths mean.
+        access: the threat models of the attacks, in their order; ``kinds``: the units of their perturbation sizes.
         styles: of recipes; those whose curves are drawn at first have pictures, in this order.
     """
     if pictures.empty:

@@ -13,13 +13,12 @@ from robustbench_pix.leaderboard import captions
 from robustbench_pix.leaderboard.page.charts import LineStyle, Panel, Points, line_styles, panel, query_charts
 from robustbench_pix.leaderboard.page.gallery import gallery
 from robustbench_pix.leaderboard.page.rows import attack_columns, page_rows
-from robustbench_pix.results.columns import PICTURES, QUERIES
+from robustbench_pix.results.columns import PICTURES, QUERIES, SETTING, typed
 from robustbench_pix.results.derived_columns import AUCS
-from robustbench_pix.results.frames import SETTING, typed
 from robustbench_pix.results.inflation import inflation_sentences
 from robustbench_pix.results.provenance import Provenance, empty
 from robustbench_pix.results.published_curves import read_curves
-from robustbench_pix.results.statistics.curves import strength_curves
+from robustbench_pix.results.statistics.aucs import strength_curves
 
 TEMPLATES = Path(__file__).parent / "templates"
 

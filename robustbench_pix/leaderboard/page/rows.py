@@ -1,4 +1,4 @@
-"""The rows of the page's tables as the template takes them: cells, what they sort by, and provenance."""
+"""The rows of the page's tables as the template takes them: cells, sort keys, and provenance."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def share(value: float, *, signed: bool = False) -> str:
 
 
 class Cell(NamedTuple):
-    """A cell: its text, half of its interval, what it sorts by ("" for absent), and its marks."""
+    """A cell: its text, half of its interval, its sort key ("" for absent), and its marks."""
 
     text: str
     half: str
@@ -33,7 +33,7 @@ class Cell(NamedTuple):
 
 
 class AttackColumn(NamedTuple):
-    """A column of a table: its name in the published file, the attack, and what that sees."""
+    """A column of a table: its name in the published file, the attack, and its threat model."""
 
     column: str
     attack: str
@@ -150,7 +150,7 @@ def _tied(row: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _eps50(row: dict[str, Any]) -> str:
-    """Return at which strength the accuracy halves, of a row of aucs.csv."""
+    """Return the eps50 of a row of aucs.csv."""
     if not row["eps50_seeds"]:
         return "not reached"
     cell = eps50(row, math.nan)
@@ -168,7 +168,7 @@ def _distinct(values: "pd.Series[str]") -> str:
 
 
 def _under(row: dict[str, Any], own: pd.DataFrame, halved: Mapping[tuple[Any, Any], str]) -> list[dict[str, Any]]:
-    """Return one line an attack: what it saw, how hard it tried, on how many images, and the hash of it."""
+    """Return one line an attack: threat model, largest perturbation size, images, queries, eps50 and hash."""
     lines = []
     for attack, cells in own.groupby("attack", sort=False):
         at_end = cells[cells["strength"].isna() | (cells["strength"] == cells["strength"].max())]

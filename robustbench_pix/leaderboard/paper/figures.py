@@ -7,13 +7,22 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_pix.errors import UserError
-from robustbench_pix.leaderboard.paper import latex, latex_tables
-from robustbench_pix.leaderboard.paper.figure_style import Line, lines, seeds_name, settings
-from robustbench_pix.leaderboard.paper.panels import Panel, curve_figure, distance_figure, grid
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.leaderboard import latex
+from robustbench_pix.leaderboard.paper import tex_files
+from robustbench_pix.leaderboard.paper.panels import (
+    Line,
+    Panel,
+    curve_figure,
+    distance_figure,
+    grid,
+    lines,
+    seeds_name,
+    settings,
+)
+from robustbench_pix.results.columns import SETTING
+from robustbench_pix.results.published.writing import write_whole
 from robustbench_pix.results.published_curves import compared, published_for, read_curves, sources_of
-from robustbench_pix.results.statistics.curves import distances, strength_curves
+from robustbench_pix.results.statistics.aucs import distances, strength_curves
 
 PAPER_FIGURES = {"gaussian": "figure-2", "transfer-fgsm": "figure-3"}
 """The paper's own figures of an attack; those of other attacks are named after the attack."""
@@ -27,7 +36,7 @@ FORMATS = {
 
 
 class Shown(NamedTuple):
-    """One figure: which suite and attack, what it measured, and its panels."""
+    """A figure: its suite and attack, the unit of its perturbation sizes, its measurements, and its panels."""
 
     suite: str
     attack: str
@@ -37,12 +46,12 @@ class Shown(NamedTuple):
 
 
 def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write a figure an attack and three LaTeX files a suite, each suite in a folder of its own; return the files.
+    """Write a figure an attack and the LaTeX that shows them, each suite in a folder of its own; return the files.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it.
-        measurements: What it was built from.
-        folder: Where to; files of the same name are replaced.
+        measurements: The measurements behind it.
+        folder: The folder; files of the same name are replaced.
 
     Raises:
         UserError: matplotlib is not installed, or the folder cannot be written to.
@@ -53,12 +62,11 @@ def write_figures(leaderboard: pd.DataFrame, measurements: pd.DataFrame, folder:
         for suite, rows in leaderboard.groupby("suite", sort=False):
             measured = measurements[measurements["suite"] == suite]
             contents |= _figures(rows, measured, str(suite), drawn_as)
-            contents[f"{suite}/leaderboard.tex"] = latex_tables.leaderboard_tables(rows, measured).encode()
     return write_files(contents, folder)
 
 
 def lines_of(leaderboard: pd.DataFrame, measurements: pd.DataFrame) -> dict[str, Line]:
-    """Return how each recipe is drawn of which something was measured, in the order of the legend."""
+    """Return the line of each measured recipe, in the order of the legend."""
     drawn = leaderboard[leaderboard["recipe"].isin(measurements["recipe"])]
     return lines(dict(zip(drawn["recipe"], drawn["controls"], strict=True)))
 
@@ -67,15 +75,9 @@ def write_files(contents: dict[str, bytes], folder: Path) -> list[Path]:
     """Write files by their names in a folder, and return them.
 
     Raises:
-        UserError: the folder cannot be written to.
+        UserError: The folder cannot be written to.
     """
-    try:
-        for name, content in contents.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{error.filename} cannot be written: {error.strerror}.") from error
-    return [folder / name for name in contents]
+    return [write_whole(folder / name, content) for name, content in contents.items()]
 
 
 def not_drawn(measurements: pd.DataFrame) -> list[str]:
@@ -124,13 +126,13 @@ def _figures(
         pictures = pictures_of(draw(one.attack, one.panels, drawn_as))
         contents |= {f"{suite}/{name}.{kind}": picture for kind, picture in pictures.items()}
         sources = sources_of(pd.concat([panel.published for panel in one.panels]))
-        caption = latex_tables.figure_caption(one.attack, one.kind, one.measured, sources)
+        caption = tex_files.figure_caption(one.attack, one.kind, one.measured, sources)
         wide = grid(len(one.panels))[1] > 1
         figures.append(latex.figure(caption, latex.label("fig", suite, one.attack), f"{name}.pdf", both_columns=wide))
         for panel in one.panels:
             if not panel.published.empty:
                 rows = compared(panel.ours, panel.published)
-                comparisons.append(latex_tables.comparison_table(panel.setting, one.attack, one.kind, rows))
+                comparisons.append(tex_files.published_table(panel.setting, one.attack, one.kind, rows))
     contents[f"{suite}/figures.tex"] = "\n".join(figures).encode()
     if comparisons:
         contents[f"{suite}/comparison.tex"] = "\n".join(comparisons).encode()

@@ -1,25 +1,112 @@
-"""The panels of a figure: accuracy against strength, or distances, beside the published ones."""
+"""The panels of a figure: accuracy against perturbation size, or distances, beside the published ones."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_pix.leaderboard.paper.figure_style import PUBLISHED, Line, setting_name, strength_name
+from robustbench_pix.errors import UserError
+from robustbench_pix.leaderboard.captions import setting_name, strength_name
 from robustbench_pix.results.published_curves import PAPER, published_distances, sources_of
+from robustbench_pix.results.statistics.measured import BASELINE
+from robustbench_pix.runs.request import EXTERNAL_SEED
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Those of Okabe and Ito 2008; black is the baseline's, and yellow is too pale for a line."""
+
+MARKERS = ("s", "^", "D", "v", "P", "X", "*")
+CLAIM, CONTROL, PUBLISHED = "-", "-.", "--"
+
+SETTINGS = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same letters
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.4,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "pdf.fonttype": 42,  # letters as TrueType: journals refuse the Type 3 that is the default
+    "svg.hashsalt": "robustbench_pix",
+    "savefig.dpi": 300,
+}
 
 COLUMN_INCHES, PAGE_INCHES = 3.25, 6.75
 """The width of a column, and of both, in a paper of two columns."""
 
 ROW_INCHES, ABOVE_INCHES, LEGEND_LINE_INCHES = 1.95, 0.25, 0.14
-"""The height of a row of panels, of what stands above them, and of a line of the legend."""
+"""The height of a row of panels, of the space above them, and of a line of the legend."""
 
 LETTER_INCHES, HANDLE_INCHES = 0.058, 0.55
 """About how wide a letter of the legend is, and the line drawn before its text."""
 
 
+class Line(NamedTuple):
+    """How a recipe is drawn."""
+
+    color: str
+    marker: str
+    linestyle: str
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Draw and save with our settings, whatever the user's own are.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ModuleNotFoundError as error:
+        raise UserError("Figures need matplotlib: pip install 'robustbench-pix[figures]'.") from error
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
+
+
+def lines(controls: dict[str, str]) -> dict[str, Line]:
+    """Return how each recipe is drawn: the baseline black, then claims, then controls with dashes and dots, by name.
+
+    Args:
+        controls: For each recipe the one that it controls, or "".
+    """
+    others = sorted(
+        (recipe for recipe in controls if recipe != BASELINE), key=lambda name: (bool(controls[name]), name)
+    )
+    return {BASELINE: Line("#000000", "o", CLAIM)} | {
+        recipe: Line(
+            COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)], CONTROL if controls[recipe] else CLAIM
+        )
+        for place, recipe in enumerate(others)
+    }
+
+
+def seeds_name(rows: pd.DataFrame) -> str:
+    """Return how many seeds stand behind rows of ``recipe`` and ``seed``; external models have none.
+
+    >>> seeds_name(pd.DataFrame({"recipe": ["a", "a", "b"], "seed": [0, 1, 0]}))
+    '1 to 2 seeds'
+    """
+    counts = rows[rows["seed"] != EXTERNAL_SEED].groupby("recipe")["seed"].nunique()
+    if counts.empty:
+        return "no seed"
+    least, most = int(counts.min()), int(counts.max())
+    return f"{'' if least == most else f'{least} to '}{most} seed{'s' * (most > 1)}"
+
+
 class Panel(NamedTuple):
-    """What one combination shows: its setting, what stands below its name, our rows and the published ones."""
+    """The panel of a combination: its setting, the text below its name, our rows and the published ones."""
 
     setting: pd.Series
     told: str
@@ -72,7 +159,7 @@ def legend(figure: Any, handles: Iterable[Any]) -> None:
 
 
 def curve_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> Any:
-    """Return the figure of an attack with strengths.
+    """Return the figure of an attack with perturbation sizes.
 
     Args:
         attack: Its name.
@@ -98,7 +185,7 @@ def curve_figure(attack: str, panels: list[Panel], lines: dict[str, Line]) -> An
 
 
 def _handles(panels: list[Panel], lines: dict[str, Line]) -> Iterator[Any]:
-    """Yield what the legend explains: recipes, the bands where there are any, and where dashed curves come from."""
+    """Yield the entries of the legend: recipes, the bands where there are any, and where dashed curves come from."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

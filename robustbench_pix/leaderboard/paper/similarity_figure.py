@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from robustbench_pix.leaderboard import latex
+from robustbench_pix.leaderboard.captions import setting_name
 from robustbench_pix.leaderboard.display import ABSENT, share
-from robustbench_pix.leaderboard.paper import latex
-from robustbench_pix.leaderboard.paper.figure_style import PUBLISHED, Line, setting_name, settings
 from robustbench_pix.leaderboard.paper.figures import lines_of, pictures_of, write_files
-from robustbench_pix.leaderboard.paper.panels import LETTER_INCHES, PAGE_INCHES
+from robustbench_pix.leaderboard.paper.panels import LETTER_INCHES, PAGE_INCHES, PUBLISHED, Line, settings
 from robustbench_pix.results.published.csv_io import to_csv_text
 from robustbench_pix.results.published_curves import PAPER, SIMILARITY_CORRELATION
 from robustbench_pix.results.representations import (
@@ -46,7 +46,7 @@ GRAY = "#555555"
 
 
 class Column(NamedTuple):
-    """A similarity that is drawn: its name, its symbol, itself, what is told of its correlations, and its colour."""
+    """A similarity that is drawn: its name, its symbol, itself, the text on its correlations, and its colour."""
 
     name: str
     symbol: str
@@ -88,7 +88,7 @@ def similarity_figure(found: Similarities, lines: dict[str, Line]) -> Any:
 
 
 def _columns(found: Similarities, measured: pd.DataFrame, lines: dict[str, Line]) -> list[Column]:
-    """Return what is drawn: neural targets, as in the paper, then the networks of some recipes."""
+    """Return the similarities to draw: neural targets, as in the paper, then the networks of some recipes."""
     columns = []
     for recipe, similarity in found.targets.items():
         (value,) = _values(measured, recipe, "S^target")
@@ -106,7 +106,7 @@ def _columns(found: Similarities, measured: pd.DataFrame, lines: dict[str, Line]
 
 
 def _rows(measured: pd.DataFrame, lines: dict[str, Line]) -> list[tuple[str, str, str]]:
-    """Return what has a correlation, from below: its name, its recipe, and the kind of similarity."""
+    """Return the rows of correlations, from below: name, recipe, and kind of similarity."""
     found = measured[["recipe", "similarity"]].drop_duplicates().itertuples(index=False, name=None)
     ordered = sorted(found, key=lambda row: (row[1] == "S^CNN", list(lines).index(row[0])), reverse=True)
     return [(recipe if kind == "S^CNN" else f"{recipe} target", recipe, kind) for recipe, kind in ordered]
@@ -215,7 +215,7 @@ def write_similarities(
 
 
 def _caption(found: Similarities) -> str:
-    """Return what a reader must know of the figure of a combination, as LaTeX."""
+    """Return the caption of the figure of a combination, as LaTeX."""
     name, network = (latex.escaped(text) for text in setting_name(found.setting))
     images, published = len(found.pixel), f"{SIMILARITY_CORRELATION:.2f}".removeprefix("0")
     targets = f" {TARGET}: that of the neural responses which a recipe pulls towards." if found.targets else ""

@@ -1,13 +1,11 @@
 """Two recipes beside each other: one sentence for the mean AUC, with the board's verdict, and a line an attack."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from robustbench_pix.leaderboard.display import ABSENT, share
-from robustbench_pix.results.statistics.comparisons import short
-from robustbench_pix.results.statistics.pairwise import Pair
+from robustbench_pix.results.statistics.comparisons import Pair, short
 from robustbench_pix.results.statistics.sampling import MEAN_AUC
 from robustbench_pix.results.statistics.verdicts import BETTER, NOT_SIGNIFICANT, TOO_FEW, WORSE, Comparison, needed
 
@@ -18,14 +16,6 @@ OPENINGS = {
     TOO_FEW: "No verdict on {first} and {second}",
 }
 PER_ATTACK = "By attack: numbers without a verdict; their intervals are not corrected for how many there are."
-
-
-def title(setting: Mapping[str, Any]) -> str:
-    """Return which setting it is: combination, suite, and of size, network and colour what one cannot do without."""
-    size = "" if setting["size"] == "full" else f", reduced size {setting['size']}"
-    network = f"network {setting['network']}, {setting['colour']}, {setting['precision']}"
-    suite = f"suite {setting['suite']} {setting['suite_version']}"
-    return f"{setting['task']} : {setting['regularization_data']}  {suite}, {network}{size}"
 
 
 def sentences(pair: Pair, first: str, second: str) -> list[str]:

@@ -7,10 +7,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from robustbench_pix.leaderboard import captions
-from robustbench_pix.leaderboard.display import ABSENT, MASKED, beside_claims, leads, number_with_ends, records, share
-from robustbench_pix.leaderboard.terminal import cells
-from robustbench_pix.leaderboard.terminal.column_layout import packed
-from robustbench_pix.results.frames import SETTING
+from robustbench_pix.leaderboard.display import ABSENT, MASKED, beside_claims, leads, records, share
+from robustbench_pix.leaderboard.display_table import packed
+from robustbench_pix.leaderboard.recipe_tables import aggregate_table
+from robustbench_pix.leaderboard.terminal import rich_tables
+from robustbench_pix.results.columns import SETTING
 from robustbench_pix.results.gradient_masking import doubt
 from robustbench_pix.results.statistics.verdicts import BETTER, WORSE
 from robustbench_pix.runs.plan_store import combination_name
@@ -37,7 +38,7 @@ def shade(value: float, low: float, high: float) -> str:
 
 
 SUITE = ["suite", "suite_version", "protocol"]
-"""What the settings of one table share."""
+"""The columns that the settings of one table share."""
 
 NAME_WIDTH, INDENT = 20, 2
 GAP = 1
@@ -76,14 +77,15 @@ class _Column(NamedTuple):
 
 
 def render_overview(leaderboard: pd.DataFrame, width: int, aggregates: pd.DataFrame | None = None) -> Group:
-    """Return one table a suite for ``rich.print``, then what the marks mean and how to see a combination in detail.
+    """Return one table a suite for ``rich.print``, then the meaning of the marks and the command for one combination.
 
     Args:
         leaderboard: As ``build_leaderboard`` returns it; at least one row.
         width: Columns of the terminal.
-        across: Means over combinations, the columns ``ACROSS``; of the suites of the leaderboard.
+        aggregates: The columns ``AGGREGATES``, of the suites of the leaderboard.
     """
     scale = float(leaderboard["mean_auc"].min()), float(leaderboard["mean_auc"].max())
+    controls = dict(zip(leaderboard["recipe"], leaderboard["controls"], strict=True))
     parts: list[RenderableType] = []
     for (suite, version, protocol), rows in leaderboard.groupby(SUITE, sort=False):
         title = f"  overview of the suite {suite} {version}, {protocol} protocol"
@@ -91,7 +93,7 @@ def render_overview(leaderboard: pd.DataFrame, width: int, aggregates: pd.DataFr
         if aggregates is not None:
             of_suite = aggregates[(aggregates[SUITE] == [suite, version, protocol]).all(axis="columns")]
             for (size, precision), means in of_suite.groupby(["size", "precision"], sort=False):
-                parts += _over_combinations(means, str(size), str(precision))
+                parts += _over_combinations(means, controls, str(size), str(precision), width)
     legend = [*LEGEND]
     legend += [BELOW] if leaderboard["controls"].any() else []
     legend += [DOUBT] if _doubts(leaderboard) else []
@@ -104,18 +106,14 @@ def render_overview(leaderboard: pd.DataFrame, width: int, aggregates: pd.DataFr
     return Group(*parts, "", Text.assemble("Curves, intervals and notes of one combination: ", (command, "bold")))
 
 
-def _over_combinations(aggregates: pd.DataFrame, size: str, precision: str) -> list[RenderableType]:
-    """Return one line a recipe: its interquartile mean, and how likely a model of it exceeds one of unregularized."""
-    table = cells.plain_table((0, 1, 0, 0))
-    for heading in ("recipe", "combinations", "mean", "95%", "P(higher)", "95%"):
-        table.add_column(heading, justify="left" if heading == "recipe" else "right")
-    for row in records(aggregates.sort_values("mean", ascending=False)):
-        means = [number_with_ends(row, name) for name in ("mean", "probability_of_improvement")]
-        shown = [text for cell in means for text in (cell.text, "–".join(cell.ends))]
-        table.add_row(row["recipe"], str(row["combinations"]), *shown)
-    told = "mean: interquartile, over all models · P(higher): that the mean AUC of a model exceeds one of unregularized"
+def _over_combinations(
+    aggregates: pd.DataFrame, controls: dict[str, str], size: str, precision: str, width: int
+) -> list[RenderableType]:
+    """Return the interquartile mean of each recipe, and how likely one of its models exceeds one of unregularized."""
+    table = aggregate_table(aggregates, controls)
     of = [f"size {size}"] * (size != "full") + [precision] * (precision != "float32")
-    return [table, Text(" · ".join([*of, told]), style="dim"), ""]
+    drawn = rich_tables.rich_tables(table, width)
+    return [*drawn, Text(captions.flowing([*of, *table.notes], width), style="dim"), ""]
 
 
 def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType]:
@@ -125,7 +123,7 @@ def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType
     recipe_width = min(max(len(name) + INDENT * below for name, below in names), NAME_WIDTH)
     parts: list[RenderableType] = []
     for places in packed([GAP + column.width for column in columns], width - recipe_width):
-        table = cells.plain_table()
+        table = rich_tables.plain_table()
         table.add_column("recipe", width=recipe_width)
         shown = [columns[place] for place in places]
         for column in shown:
@@ -133,7 +131,7 @@ def _tables(rows: pd.DataFrame, scale: Scale, width: int) -> list[RenderableType
             table.add_column(heading, width=column.width, vertical="bottom")
         for name, below in names:
             indent = " " * INDENT * below
-            lines = [indent + line for line in cells.wrapped(name, recipe_width - len(indent))]
+            lines = [indent + line for line in rich_tables.wrapped(name, recipe_width - len(indent))]
             mean_aucs = [_cell(column, name, scale) for column in shown]
             table.add_row(Text("\n".join(lines), style="dim" if below else ""), *mean_aucs)
         parts += [table, ""]
@@ -152,7 +150,7 @@ def _columns(rows: pd.DataFrame) -> list[_Column]:
         of = dict(zip(SETTING, map(str, setting), strict=True))
         heading = [of["task"]] + [of["regularization_data"]] * (of["regularization_data"] != of["task"])
         heading += [of["size"]] * (of["size"] != "full" and "size" not in differing) + [of[name] for name in differing]
-        lines = [line for text in heading for line in cells.words(text)]
+        lines = [line for text in heading for line in rich_tables.words(text)]
         columns.append(_Column(lines, {row["recipe"]: row for row in records(part)}))
     mean_aucs = pd.DataFrame([column.mean_aucs for column in columns])
     means = mean_aucs.mean(skipna=False).dropna()
@@ -172,7 +170,7 @@ def _names(rows: pd.DataFrame, columns: list[_Column]) -> list[tuple[str, bool]]
 
 
 def _cell(column: _Column, recipe: str, scale: Scale) -> Text:
-    """Return a mean AUC with its marks, as wide as its column so that its colour is; blank where nothing was asked."""
+    """Return a mean AUC with its marks, as wide as its column so that its colour is; blank where none was requested."""
     row = column.rows.get(recipe)
     if row is None:
         return Text()
@@ -188,7 +186,7 @@ def _cell(column: _Column, recipe: str, scale: Scale) -> Text:
 
 
 def _lacking(leaderboard: pd.DataFrame) -> list[str]:
-    """Return of which combinations there is no verdict for want of seeds, and how many are needed."""
+    """Return a sentence for combinations with too few seeds for a verdict, with the number needed."""
     found: dict[str, list[str]] = {}
     for _, rows in leaderboard.groupby(SETTING, sort=False):
         first = rows.iloc[0]

@@ -7,15 +7,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.text import Text
 
+from robustbench_pix.results.statistics.aucs import strength_curves
 from robustbench_pix.results.statistics.measured import BASELINE
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float] | NDArray[np.floating], width: int) -> str:
-    """Return evenly spaced values from 0 to 1 as setting characters on an absolute scale: a full setting is 1.
+    """Return evenly spaced values from 0 to 1 as bars on an absolute scale: a full bar is 1.
 
-    The values are resampled to ``width`` by linear interpolation; each character is the setting of the nearest height,
+    The values are resampled to ``width`` by linear interpolation; each character is the bar of the nearest height,
     at least one eighth. Where a value is NaN the line has a space.
 
     >>> sparkline([1.0, 0.5, 0.0], 3)
@@ -42,7 +43,7 @@ AXIS = 3
 
 LETTERS = "abcde"
 COLOURS = ("", "magenta", "cyan", "green", "red")
-"""Of the curves, in their order; such as can be seen on white and on black."""
+"""Colours of the curves, in their order, visible on white and on black."""
 
 LETTERS_ON_A_CURVE = 2
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
@@ -52,13 +53,13 @@ Curve = NDArray[np.float64]
 
 
 def plot(curves: Sequence[Curve | None], title: str, end: str, width: int) -> list[Text]:
-    """Return the lines of a plot, each ``width`` characters wide: title, curves, and the axis of the strengths.
+    """Return the lines of a plot, each ``width`` characters wide: title, curves, and the axis of perturbation sizes.
 
     Args:
-        curves: At most five. Values from 0 to 1 at evenly spaced strengths, the first at the left, the last at the
-            right; None for a curve that is not there but keeps its letter and its colour.
+        curves: At most five. Values from 0 to 1 at evenly spaced perturbation sizes, from left to right; None for an
+            absent curve, which keeps its letter and its colour.
         title: The first line, cut if it is too long.
-        end: The strongest, at the right of the last line.
+        end: The largest perturbation size, at the right of the last line.
         width: Characters of a line, at least ``AXIS`` + 10.
     """
     columns = width - AXIS
@@ -117,26 +118,18 @@ Curves = dict[tuple[str, str], "pd.Series[float]"]
 
 
 def mean_curves(rows: pd.DataFrame, measured: pd.DataFrame) -> Curves:
-    """Return the accuracy by strength for each (recipe, attack): over the seeds that the row names, else over all."""
-    lists = dict(zip(rows["recipe"], rows["seed_list"], strict=True))
-    entered = {recipe: [int(seed) for seed in text.split(",") if seed] for recipe, text in lists.items()}
-    found: Curves = {}
-    for recipe, part in measured.groupby("recipe", sort=False):
-        seeds = entered.get(recipe)
-        chosen = part[part["seed"].isin(seeds)] if seeds else part
-        means = chosen.groupby(["attack", "strength"])["accuracy"].mean()
-        for attack, curve in means.groupby(level="attack"):
-            found[str(recipe), str(attack)] = curve.droplevel("attack")
-    return found
+    """Return the mean accuracy by perturbation size for each (recipe, attack), over the seeds that entered its row."""
+    of = strength_curves(measured, rows).groupby(["recipe", "attack"])
+    return {(str(recipe), str(attack)): curve.set_index("strength")["accuracy"] for (recipe, attack), curve in of}
 
 
 def evenly(curve: "pd.Series[float]", points: int) -> list[float]:
-    """Return a curve at evenly spaced strengths from 0 to the strongest."""
+    """Return a curve at evenly spaced perturbation sizes from 0 to the largest."""
     return list(np.interp(np.linspace(0, curve.index[-1], points), curve.index, curve))
 
 
 def drawn_recipes(curves: Curves, recipes: list[str]) -> list[str]:
-    """Return whose curves are drawn: those of unregularized, and of the first others in the order of the table."""
+    """Return the recipes to draw: unregularized and the first others, in the order of the table."""
     measured = {recipe for recipe, _ in curves}
     others = [recipe for recipe in recipes if recipe in measured - {BASELINE}]
     return [*sorted({BASELINE} & measured), *others[: len(LETTERS) - 1]]
@@ -149,7 +142,7 @@ def plots(curves: Curves, recipes: list[str], attacks: list[str], ends: dict[str
         curves: As ``mean_curves`` returns them.
         recipes: Those to draw, at most five.
         attacks: Those to draw.
-        ends: What stands at the right end of the axis of each attack.
+        ends: The text at the right end of the axis of each attack.
         width: Columns of the terminal.
     """
     drawn = [attack for attack in attacks if any(len(curves.get((recipe, attack), ())) > 1 for recipe in recipes)]

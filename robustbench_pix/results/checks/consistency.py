@@ -1,4 +1,4 @@
-"""The invariants of measurements.csv: what catches a slip without the outcome of any image."""
+"""The invariants of measurements.csv and pictures.csv: what catches a slip without the outcome of any image."""
 
 from functools import partial
 from typing import Any
@@ -7,15 +7,13 @@ import numpy as np
 import pandas as pd
 
 from robustbench_pix.results.checks.findings import Finding, found
-from robustbench_pix.results.columns import WORST_CASE
-from robustbench_pix.results.frames import KEY, SETTING
+from robustbench_pix.results.columns import KEY, MODEL, SETTING, WORST_CASE, row_key, row_keys
 
 FILE = "measurements.csv"
 
 ROUNDING = 1e-9
 """Numbers are published with ten significant digits."""
 
-MODEL = [*KEY, "seed"]
 CELL = [*MODEL, "attack"]
 
 SAME = {
@@ -45,9 +43,9 @@ def inconsistencies(measurements: pd.DataFrame) -> list[Finding]:
 
 def not_requested(measurements: pd.DataFrame, requested: pd.DataFrame) -> list[Finding]:
     """Return the measurements that no row of requested.csv asks for."""
-    rows = {tuple(row[name] for name in KEY): row for row in requested.to_dict("records")}
+    rows = {row_key(row): row for row in requested.to_dict("records")}
     wanted = {key: ({*row["attacks"].split(","), WORST_CASE}, row["seed_list"].split(",")) for key, row in rows.items()}
-    keys = list(measurements[KEY].itertuples(index=False, name=None))
+    keys = row_keys(measurements)
     wrong = partial(found, FILE, measurements)
     stopped = [key in rows and rows[key]["status"] == "not run" for key in keys]
     other = [
@@ -55,41 +53,26 @@ def not_requested(measurements: pd.DataFrame, requested: pd.DataFrame) -> list[F
         for key, attack, seed in zip(keys, measurements["attack"], measurements["seed"], strict=True)
     ]
     return [
-        *wrong([key not in rows for key in keys], "recipe", lambda row: f"{row['recipe']} has no row in requested.csv"),
-        *wrong(stopped, "recipe", lambda row: f"{row['recipe']} was measured, but requested.csv says it was not run"),
-        *wrong(other, "attack", lambda row: f"requested.csv does not ask for {row['attack']} with seed {row['seed']}"),
+        *wrong([key not in rows for key in keys], "recipe", "{recipe} has no row in requested.csv"),
+        *wrong(stopped, "recipe", "{recipe} was measured, but requested.csv says it was not run"),
+        *wrong(other, "attack", "requested.csv does not ask for {attack} with seed {seed}"),
     ]
 
 
 def _rows(table: pd.DataFrame) -> list[Finding]:
     wrong = partial(found, FILE, table)
-    correct, n = table["correct"].astype(float), table["n"].astype(float)
+    correct, n, failed = (table[name].astype(float) for name in ("correct", "n", "failed"))
+    gaps = (table["strength"].isna() != correct.isna()) | (correct.isna() != table["accuracy"].isna())
+    other = (table["accuracy"] - correct / n).abs() > ROUNDING
+    twice = "{attack} on {recipe}, seed {seed}, stands there twice at this strength"
     return [
-        *wrong(n < 1, "n", lambda row: f"{row['n']} images cannot have been judged"),
-        *wrong(correct > n, "correct", lambda row: f"{row['correct']} of {row['n']} images cannot be correct"),
-        *wrong(
-            table["failed"].astype(float) > n, "failed", lambda row: f"{row['failed']} of {row['n']} cannot have failed"
-        ),
-        *wrong(
-            (table["accuracy"] - correct / n).abs() > ROUNDING,
-            "accuracy",
-            lambda row: f"{row['accuracy']:.10g} is not {row['correct']} / {row['n']}",
-        ),
-        *wrong(
-            table["n"] % table["repetitions"] != 0,
-            "n",
-            lambda row: f"{row['n']} is no multiple of {row['repetitions']} repetitions",
-        ),
-        *wrong(
-            (table["strength"].isna() != table["correct"].isna()) | (correct.isna() != table["accuracy"].isna()),
-            "correct",
-            lambda row: "strength, correct and accuracy must be there together, or absent together",
-        ),
-        *wrong(
-            table.duplicated([*CELL, "strength"]),
-            "",
-            lambda row: f"{row['attack']} on {row['recipe']}, seed {row['seed']}, stands there twice at this strength",
-        ),
+        *wrong(n < 1, "n", "{n} images cannot have been judged"),
+        *wrong(correct > n, "correct", "{correct} of {n} images cannot be correct"),
+        *wrong(failed > n, "failed", "{failed} of {n} cannot have failed"),
+        *wrong(other, "accuracy", "{accuracy:.10g} is not {correct} / {n}"),
+        *wrong(table["n"] % table["repetitions"] != 0, "n", "{n} is no multiple of {repetitions} repetitions"),
+        *wrong(gaps, "correct", "strength, correct and accuracy must be there together, or absent together"),
+        *wrong(table.duplicated([*CELL, "strength"]), "", twice),
     ]
 
 
@@ -98,22 +81,17 @@ def _hashes(table: pd.DataFrame) -> list[Finding]:
     for column, keys in SAME.items():
         first = table.groupby(keys, sort=False)[column].transform("first")
         wrong = (table[column] != first) & (table[column].notna() | first.notna())
-        findings += found(FILE, table, wrong, column, partial(_differs, column, keys[len(SETTING) :]))
+        of = "".join(f", {name} {{{name}}}" for name in keys[len(SETTING) :])
+        sentence = f"{{{column}}} is another than above, in the same suite and combination{of}"
+        findings += found(FILE, table, wrong, column, sentence)
     made = table[table["attack_id"] != ""]
     for column in ("model_id", "attack_hash"):
         first = made.groupby("attack_id", sort=False)[column].transform("first").reindex(table.index)
         wrong = first.notna() & (table[column] != first)
-        findings += found(FILE, table, wrong, "attack_id", lambda row: f"{row['attack_id']} names another attack above")
+        findings += found(FILE, table, wrong, "attack_id", "{attack_id} names another attack above")
     seeds = table.groupby("model_id", sort=False)["seed"].transform("first")
-    findings += found(
-        FILE, table, table["seed"] != seeds, "model_id", lambda row: f"{row['model_id']} has another seed above"
-    )
+    findings += found(FILE, table, table["seed"] != seeds, "model_id", "{model_id} has another seed above")
     return findings
-
-
-def _differs(column: str, keys: list[str], row: dict[str, Any]) -> str:
-    of = ", ".join(f"{name} {row[name]}" for name in keys)
-    return f"{row[column]} is another than above, in the same suite and combination{', ' if of else ''}{of}"
 
 
 def _curves(table: pd.DataFrame) -> list[Finding]:
@@ -129,35 +107,23 @@ def _curves(table: pd.DataFrame) -> list[Finding]:
     usual = lists.groupby([*SETTING, "attack"], sort=False)["strength"].transform("first")
     odd = lists[lists["strength"] != usual][CELL].assign(odd=True)
     others = table[CELL].merge(odd, how="left", on=CELL)["odd"].to_numpy() == True  # noqa: E712
+    elsewhere = "{attack} has other strengths here than above in the same suite and combination"
     largest = cells["strength"].transform("last")
     begins = (curves["strength"] - curves["range_from"]).abs() <= ROUNDING * curves["strength"]
     begins &= curves["strength"] < largest
     starts = begins.groupby([curves[name] for name in CELL], sort=False).transform("sum").reindex(table.index)
     strict = table["protocol"] == "strict"
-    lost = table["success_rate"] * clean
+    gained = "{correct} are more than at strength 0, which the strict protocol excludes"
+    unequal = strict & ((table["success_rate"] * clean - (clean - correct)).abs() > clean * ROUNDING)
+    share = "{success_rate:.10g} is not the share lost of the images correct at strength 0"
+    nowhere = "{range_from:.10g} is no strength below the largest, so no range begins there"
     return [
-        *wrong(first > 0, "strength", lambda row: "the curve does not begin at strength 0"),
-        *wrong(before >= strength, "strength", lambda row: f"{row['strength']:.10g} does not ascend"),
-        *wrong(
-            others & (strength == 0),
-            "strength",
-            lambda row: f"{row['attack']} has other strengths here than above in the same suite and combination",
-        ),
-        *wrong(
-            strict & (correct > clean),
-            "correct",
-            lambda row: f"{row['correct']} are more than at strength 0, which the strict protocol excludes",
-        ),
-        *wrong(
-            strict & ((lost - (clean - correct)).abs() > clean * ROUNDING),
-            "success_rate",
-            lambda row: f"{row['success_rate']:.10g} is not the share lost of the images correct at strength 0",
-        ),
-        *wrong(
-            strength.notna() & (starts != 1),
-            "range_from",
-            lambda row: f"{row['range_from']:.10g} is no strength below the largest, so no range begins there",
-        ),
+        *wrong(first > 0, "strength", "the curve does not begin at strength 0"),
+        *wrong(before >= strength, "strength", "{strength:.10g} does not ascend"),
+        *wrong(others & (strength == 0), "strength", elsewhere),
+        *wrong(strict & (correct > clean), "correct", gained),
+        *wrong(unequal, "success_rate", share),
+        *wrong(strength.notna() & (starts != 1), "range_from", nowhere),
         *_areas(table, curves, cells),
     ]
 
@@ -178,10 +144,63 @@ def _areas(table: pd.DataFrame, curves: pd.DataFrame, cells: Any) -> list[Findin
     expected, digits = width * (accuracy + earlier) / 2, 4 * ROUNDING * (1 + curves["strength"])
     wrong = (added < low - digits) | (added > high + digits) | (given & ((added - expected).abs() > digits))
     wrong |= width.isna() & (area != 0)
-    return found(
-        FILE,
-        table,
-        wrong.reindex(table.index),
-        "area",
-        lambda row: f"{row['area']:.10g} is not the area under the accuracies up to strength {row['strength']:.10g}",
+    sentence = "{area:.10g} is not the area under the accuracies up to strength {strength:.10g}"
+    return found(FILE, table, wrong.reindex(table.index), "area", sentence)
+
+
+PICTURES_FILE = "pictures.csv"
+
+HALF_LEVEL = 0.5 / 255
+"""By so much an entry of a picture may differ from the image that was judged."""
+
+DIGITS = 1e-5
+"""Norms were measured in float32."""
+
+PICTURED = [*CELL, "attack_id"]
+
+
+def false_pictures(pictures: pd.DataFrame, measurements: pd.DataFrame) -> list[Finding]:
+    """Return every picture that is not what its row says, as far as the files can tell.
+
+    ``pictures`` has the columns ``PICTURES``, of the right form each.
+    """
+    table = pictures.reset_index(drop=True)
+    findings = _picture_rows(table, measurements)
+    return findings if findings else _distances(table)
+
+
+def _picture_rows(table: pd.DataFrame, measurements: pd.DataFrame) -> list[Finding]:
+    wrong = partial(found, PICTURES_FILE, table)
+    image = table.groupby(["task", "colour", "index"], sort=False)
+    known = set(row_keys(measurements, PICTURED))
+    entries = table["height"] * table["width"] * table["colour"].map({"gray": 1, "rgb": 3})
+    unknown = [row not in known for row in row_keys(table, PICTURED)]
+    twice = table.duplicated([*KEY, "attack", "index"])
+    findings = wrong(unknown, "attack_id", "{attack_id} is not in measurements.csv as {attack} on {recipe}")
+    findings += wrong(twice, "index", "{attack} on {recipe} has two pictures of the image {index}")
+    for column in ("original", "picture"):
+        size = "it is not as large as {height} x {width} pixels in {colour}"
+        findings += wrong(table[column].str.len() != 2 * entries, column, size)
+    for column in ("label", "original"):
+        other = table[column] != image[column].transform("first")
+        findings += wrong(other, column, "the image {index} of {task} is another one above")
+    return findings
+
+
+def _distances(table: pd.DataFrame) -> list[Finding]:
+    """Check the norms of what was changed, up to the rounding of the picture; an original has whole levels."""
+    before, after = (
+        [np.frombuffer(bytes.fromhex(text), np.uint8).astype(float) for text in table[name]]
+        for name in ("original", "picture")
     )
+    changed = [(late - early) / 255 for early, late in zip(before, after, strict=True)]
+    norms = {
+        "l2": ([float(np.linalg.norm(change)) for change in changed], [np.sqrt(len(change)) for change in changed]),
+        "linf": ([float(np.abs(change).max()) for change in changed], [1.0 for _ in changed]),
+    }
+    findings = []
+    for name, (norm, roundings) in norms.items():
+        wrong = (table[name] - norm).abs() > np.array(roundings) * HALF_LEVEL + DIGITS
+        sentence = f"{{{name}:.10g}} is not that of the picture, {{norm:.10g}}"
+        findings += found(PICTURES_FILE, table.assign(norm=norm), wrong, name, sentence)
+    return findings

@@ -27,22 +27,18 @@ class Finding(NamedTuple):
 
 
 def found(
-    file: str, table: pd.DataFrame, wrong: Any, column: str, sentence: Callable[[dict[str, Any]], str]
+    file: str, table: pd.DataFrame, wrong: Any, column: str, sentence: str | Callable[[dict[Any, Any]], str]
 ) -> list[Finding]:
     """Return a finding for each of the first rows of a table that are wrong.
 
     Args:
         wrong: one truth value a row; what is absent is not wrong.
-        sentence: from a row to what is wrong with it.
+        sentence: the fault of a row: a format string over its columns, or a function of it.
     """
-    mask = pd.Series(wrong, index=table.index).fillna(False).astype(bool).to_numpy()
-    places = mask.nonzero()[0]
-    if not len(places):
-        return []
-    rows = table.iloc[places[:SHOWN]].to_dict("records")
-    more = len(places) - len(rows)
-    texts = [sentence({str(name): value for name, value in row.items()}) for row in rows]
-    if more:
+    places = pd.Series(wrong, index=table.index).fillna(False).astype(bool).to_numpy().nonzero()[0]
+    says = sentence.format_map if isinstance(sentence, str) else sentence
+    texts = [says(row) for row in table.iloc[places[:SHOWN]].to_dict("records")]
+    if more := len(places) - len(texts):
         texts[-1] += f" (and so in {more} more rows)"
     return [Finding(file, int(place) + 1, column, text) for place, text in zip(places, texts, strict=False)]
 
@@ -66,26 +62,32 @@ def disagreements(
         key: the columns that name a row.
         of: what the derived table was derived from, in words.
     """
-    names = published[key].apply(tuple, axis="columns") if len(published) else pd.Series(dtype=object)
+    names = _names(published, key)
     twice = published.duplicated(key)
-    findings = found(file, published, twice, key[-1], lambda row: f"the row of {row[key[-1]]} stands there twice")
+    findings = found(file, published, twice, key[-1], f"the row of {{{key[-1]}}} stands there twice")
     aligned = derived.drop_duplicates(key).set_index(key)
     known = names.isin(aligned.index)
-    findings += found(file, published, ~known, key[-1], lambda row: f"the {of} lead to no row of {row[key[-1]]}")
+    findings += found(file, published, ~known, key[-1], f"the {of} lead to no row of {{{key[-1]}}}")
     kept = published[known & ~twice]
     expected = aligned.loc[list(names[kept.index])].reset_index()
     for column in columns:
         if column.name in key:
             continue
         values = pd.Series(expected[column.name].to_numpy(), index=kept.index)
-        wrong = _differ(kept[column.name], values, column).reindex(published.index, fill_value=False)
-        told = published.assign(derived=values)
-        findings += found(file, told, wrong, column.name, partial(_says, column.name, key[-1], of))
-    absent = derived[~derived[key].apply(tuple, axis="columns").isin(set(names))] if len(derived) else derived
+        wrong = _differ(kept[column.name], values, column)
+        if wrong.any():
+            told = published.assign(derived=values)
+            wrong = wrong.reindex(published.index, fill_value=False)
+            findings += found(file, told, wrong, column.name, partial(_says, column.name, key[-1], of))
+    absent = derived[~_names(derived, key).isin(set(names))]
     return findings + [
         Finding(file, None, "", f"the row of {', '.join(str(row[name]) for name in key)} is missing")
         for row in absent.to_dict("records")
     ]
+
+
+def _names(table: pd.DataFrame, key: list[str]) -> "pd.Series[Any]":
+    return pd.Series(list(table[key].itertuples(index=False, name=None)), index=table.index, dtype=object)
 
 
 def _differ(published: "pd.Series[Any]", derived: "pd.Series[Any]", column: Column) -> "pd.Series[bool]":
@@ -95,7 +97,7 @@ def _differ(published: "pd.Series[Any]", derived: "pd.Series[Any]", column: Colu
     return pd.Series(~np.isclose(*numbers, rtol=RELATIVE, atol=ABSOLUTE, equal_nan=True), index=published.index)
 
 
-def _says(column: str, last: str, of: str, row: dict[str, Any]) -> str:
+def _says(column: str, last: str, of: str, row: dict[Any, Any]) -> str:
     return f"{row[last]} has {_shown(row[column])}, but the {of} give {_shown(row['derived'])}"
 
 

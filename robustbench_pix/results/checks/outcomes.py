@@ -6,15 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from robustbench_pix.results.columns import MEASUREMENTS, QUERIES, WORST_CASE
-from robustbench_pix.results.frames import KEY, typed
+from robustbench_pix.results.columns import KEY, MEASUREMENTS, MODEL, QUERIES, WORST_CASE, typed
 from robustbench_pix.results.gradient_masking import verdict
 from robustbench_pix.results.inflation import attack_inflation
 from robustbench_pix.results.measuring import measure
 from robustbench_pix.results.provenance import Provenance
 from robustbench_pix.results.queries import ACCESSES, attack_lines
-from robustbench_pix.results.statistics.image_areas import image_areas
-from robustbench_pix.results.statistics.worst_case import outcome, worst_case, worst_case_areas
+from robustbench_pix.results.statistics.worst_case import image_areas, outcome, worst_case, worst_case_areas
 from robustbench_pix.runs.identities import AttackIdentity, NearestIdentity
 from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, Store
 
@@ -30,7 +28,6 @@ class _Read(NamedTuple):
     spec: dict[str, Any]
 
 
-MODEL = [*KEY, "seed"]
 OF_MODEL = [*MODEL, "gradients", "model_id", "recipe_hash", "task_hash", "suite_hash"]
 
 
@@ -72,7 +69,7 @@ def query_rows(measurements: pd.DataFrame, provenance: Provenance, outcomes: Out
         if len(read) == len(runs):
             named = dict(zip([*KEY, "attack"], key, strict=True))
             lines += [named | line for line in attack_lines([one.examples for one in read], read[0].spec)]
-    return typed(pd.DataFrame(lines, columns=[column.name for column in QUERIES]), QUERIES)
+    return typed(pd.DataFrame(lines), QUERIES)
 
 
 def measured_rows(measurements: pd.DataFrame, store: Store) -> pd.DataFrame:
@@ -96,7 +93,7 @@ def measured_rows(measurements: pd.DataFrame, store: Store) -> pd.DataFrame:
         if store.has(search) and store.damage(search) is None:
             inflation = attack_inflation(examples, attack, pd.read_parquet(store.folder(search) / NEAREST_KNOWN))
         lines += [named | line for line in measure(examples, spec, inflation)]
-    return typed(pd.DataFrame(lines, columns=[column.name for column in MEASUREMENTS]), MEASUREMENTS)
+    return typed(pd.DataFrame(lines), MEASUREMENTS)
 
 
 def _checked_gradients(store: Store) -> dict[str, list[str]]:
@@ -130,7 +127,7 @@ def of_images(
     for row in cells[~cells["attack_id"].isin(set(areas))].to_dict("records"):
         if (one := _of_attack(row, provenance, outcomes)) is not None:
             areas[row["attack_id"]] = image_areas(one.examples, one.spec)
-    return typed(pd.DataFrame(lines, columns=[column.name for column in MEASUREMENTS]), MEASUREMENTS), areas
+    return typed(pd.DataFrame(lines), MEASUREMENTS), areas
 
 
 def _suites_at_hand(measurements: pd.DataFrame, provenance: Provenance, outcomes: Outcomes) -> Iterator[list[_Read]]:

@@ -1,4 +1,7 @@
-"""Whether the hashes and commands of provenance.json are those of the rows that it speaks of."""
+"""Whether provenance.json agrees with the tables: hashes, commands, versions, devices and names of runs.
+
+Nothing in the files says whether an origin is true; but none of the places that state it can be changed alone.
+"""
 
 import shlex
 from functools import partial
@@ -9,8 +12,8 @@ import pandas as pd
 
 from robustbench_pix.identity import digest
 from robustbench_pix.results.checks.findings import Finding, found
-from robustbench_pix.results.columns import WORST_CASE
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY, MODEL, WORST_CASE, row_key, row_keys
+from robustbench_pix.results.costs import titles
 from robustbench_pix.results.provenance import Provenance
 from robustbench_pix.results.statistics.measured import BASELINE
 from robustbench_pix.runs.plan_store import combination_name
@@ -29,19 +32,20 @@ def wrong_addresses(measurements: pd.DataFrame, provenance: Provenance) -> list[
     single attack made, needs no explanation.
     """
     table = measurements.reset_index(drop=True)
-    cells = table[table["attack"] != WORST_CASE].drop_duplicates([*KEY, "seed", "attack", *HASHES])
-    explained = {tuple(row[name] for name in KEY): row for row in provenance["rows"]}
-    keys = cells[[*KEY, "seed", "attack", "attack_id"]].itertuples(index=False, name=None)
+    cells = table[table["attack"] != WORST_CASE].drop_duplicates([*MODEL, "attack", *HASHES])
+    explained = {row_key(row): row for row in provenance["rows"]}
+    keys = row_keys(cells, [*MODEL, "attack", "attack_id"])
     expected = [_expected(explained.get(key[: len(KEY)]), provenance, *key[len(KEY) :]) for key in keys]
     wrong = partial(found, "measurements.csv", table)
     findings = _entries(provenance)
     for column in HASHES:
         pairs = zip(expected, cells[column], strict=True)
         differs = [row is not None and row[column] != stated for row, stated in pairs]
-        findings += wrong(_at(differs, cells, table), column, partial(_other, column))
+        findings += wrong(_at(differs, cells, table), column, f"{{{column}}} is not what {FILE} says was run")
     findings += _strengths(table, provenance)
-    unknown = [row is None for row in expected]
-    return findings + wrong(_at(unknown, cells, table), "", _unexplained)
+    unknown = _at([row is None for row in expected], cells, table)
+    how = "{attack} on {recipe}, {task}:{regularization_data}, seed {seed}"
+    return findings + wrong(unknown, "", f"{FILE} does not say how {how}, was made")
 
 
 def _strengths(table: pd.DataFrame, provenance: Provenance) -> list[Finding]:
@@ -56,22 +60,13 @@ def _strengths(table: pd.DataFrame, provenance: Provenance) -> list[Finding]:
         moved[rows.index] = ~np.isclose(rows["range_from"].to_numpy(float), start, rtol=ROUNDING, atol=0)
     wrong = partial(found, "measurements.csv", table)
     return [
-        *wrong(strange, "strength", lambda row: f"{FILE} does not say that {row['attack']} had {row['strength']:.10g}"),
-        *wrong(moved, "range_from", lambda row: f"{FILE} does not say that {row['attack']} counts from there"),
+        *wrong(strange, "strength", f"{FILE} does not say that {{attack}} had {{strength:.10g}}"),
+        *wrong(moved, "range_from", f"{FILE} does not say that {{attack}} counts from there"),
     ]
 
 
 def _at(wrong: list[bool], cells: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[bool]":
     return pd.Series(wrong, index=cells.index, dtype=bool).reindex(table.index, fill_value=False)
-
-
-def _other(column: str, row: dict[str, Any]) -> str:
-    return f"{row[column]} is not what {FILE} says was run"
-
-
-def _unexplained(row: dict[str, Any]) -> str:
-    where = f"{combination_name(row)}, seed {row['seed']}"
-    return f"{FILE} does not say how {row['attack']} on {row['recipe']}, {where}, was made"
 
 
 def _entries(provenance: Provenance) -> list[Finding]:
@@ -117,7 +112,6 @@ def _expected(
     }
 
 
-FILE = "provenance.json"
 FREE = {"--model", "--weights"}
 """What nothing else in the folder says; one word each."""
 
@@ -126,15 +120,10 @@ OPTIONAL = {"--check-gradients", "--no-check-gradients"}
 
 def false_commands(provenance: Provenance) -> list[Finding]:
     """Return the rows whose command asks for something else than the row, or is no single rbp command."""
-    wrong = [row for row in provenance["rows"] if not _is_of(row["command"], row)]
     return [
-        Finding(
-            FILE,
-            None,
-            "command",
-            f"that of {row['recipe']} on {combination_name(row)} is not of this row",
-        )
-        for row in wrong
+        Finding(FILE, None, "command", f"that of {row['recipe']} on {combination_name(row)} is not of this row")
+        for row in provenance["rows"]
+        if not _is_of(row["command"], row)
     ]
 
 
@@ -174,3 +163,59 @@ def _options(row: dict[str, Any], trained: bool) -> dict[str, list[str]]:
         options |= {"--task": [row["task"]], "--name": [row["recipe"]]}
         options |= {"--regularization-data": [row["regularization_data"]] if other else []}
     return {option: values for option, values in options.items() if values}
+
+
+SOFTWARE = ("version", "torch", "device")
+MACHINE = ("device", "processor")
+
+
+def contradicting_origins(measurements: pd.DataFrame, costs: pd.DataFrame, provenance: Provenance) -> list[Finding]:
+    """Return where versions, devices, processors and names of runs contradict each other.
+
+    Costs of runs that no measurement names (source models, checks, rows that were replaced) are not looked at.
+    """
+    rows = {row_key(row): row["made_with"] for row in provenance["rows"]}
+    software, machines = (
+        {key: {tuple(one.get(name, "") for name in names) for one in made} for key, made in rows.items()}
+        for names in (SOFTWARE, MACHINE)
+    )
+    stated = zip(row_keys(measurements), row_keys(measurements, SOFTWARE), strict=True)
+    other = [key in software and one not in software[key] for key, one in stated]
+    sentence = f"{{recipe}} was not made with {_listed(SOFTWARE)}, as provenance.json has it"
+    findings = found("measurements.csv", measurements, other, SOFTWARE[0], sentence)
+    return findings + _costs(measurements, costs, machines)
+
+
+def _costs(
+    measurements: pd.DataFrame, costs: pd.DataFrame, machines: dict[tuple[Any, ...], set[tuple[str, ...]]]
+) -> list[Finding]:
+    called: dict[tuple[str, str], set[str]] = {}
+    made: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+    cells = measurements[measurements["attack"] != WORST_CASE].drop_duplicates([*MODEL, "attack"])
+    records: list[dict[Any, Any]] = cells.to_dict("records")
+    for cell in records:
+        names, on = titles(cell, cell["seed"], cell["attack"]), machines.get(row_key(cell))
+        for kind, identifier in (("train", "model_id"), ("given", "model_id"), ("attack", "attack_id")):
+            called.setdefault((kind, cell[identifier]), set()).update(names[kind])
+            if on is not None:
+                made.setdefault((kind, cell[identifier]), set()).update(on)
+    attacked = {("attack", name): device for name, device in zip(cells["attack_id"], cells["device"], strict=True)}
+    rows = list(zip(row_keys(costs, ("kind", "id")), costs["what"], row_keys(costs, MACHINE), strict=True))
+    renamed = [run in called and what not in called[run] for run, what, _ in rows]
+    elsewhere = [run in made and machine not in made[run] for run, _, machine in rows]
+    moved = [attacked.get(run, machine[0]) != machine[0] for run, _, machine in rows]
+    wrong = partial(found, "costs.csv", costs)
+    return [
+        *wrong(renamed, "what", "{what!r} is not what measurements.csv says of {kind} {id}"),
+        *wrong(elsewhere, "processor", f"{{what}} did not run on {_listed(MACHINE)}, as provenance.json has it"),
+        *wrong(moved, "device", "{what} ran on another device than {device}, as measurements.csv has it"),
+    ]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Return the part of a format string that lists columns of a row.
+
+    >>> _listed(("device", "processor"))
+    'device {device}, processor {processor}'
+    """
+    return ", ".join(f"{name} {{{name}}}" for name in names)

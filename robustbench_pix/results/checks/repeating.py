@@ -3,7 +3,7 @@
 import math
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -61,7 +61,13 @@ def attack_again(
     Raises:
         UserError: the run's folder is damaged or not what its name says, or its model or its data are not there.
     """
-    job, spec = _job(attack_id, store, data_root)
+    spec = store.spec(f"attack-{attack_id}")
+    job = recorded_job(spec)
+    assert isinstance(job, AttackJob)
+    for need in job.needs:
+        if not store.has(need):
+            raise UserError(f"{job.title}: the model {need} is not in {store.root}.")
+    job = moved(job, store, data_root)
     with tempfile.TemporaryDirectory() as scratch, current(device):
         run_attack(job, store, Path(scratch), device=device, progress=lambda fraction: None)
         rows = pd.DataFrame(measure(pd.read_parquet(Path(scratch) / EXAMPLES), spec))
@@ -81,13 +87,3 @@ def _agreement(title: str, published: pd.DataFrame, again: pd.DataFrame) -> Agre
     images = int(published["n"].iloc[0])
     moved = int((again["correct"].astype(int) - published["correct"].astype(int)).abs().max())
     return Agreement(title, moved, max(1, int(TOLERATED_SHARE * images)), f"of {images} images at a strength")
-
-
-def _job(attack_id: str, store: Store, data_root: Path | None) -> tuple[AttackJob, dict[str, Any]]:
-    spec = store.spec(f"attack-{attack_id}")
-    job = recorded_job(spec)
-    assert isinstance(job, AttackJob)
-    for need in job.needs:
-        if not store.has(need):
-            raise UserError(f"{job.title}: the model {need} is not in {store.root}.")
-    return moved(job, store, data_root), spec

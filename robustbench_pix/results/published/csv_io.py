@@ -11,8 +11,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from robustbench_pix.errors import UserError
-from robustbench_pix.results.columns import Column, names
-from robustbench_pix.results.frames import typed
+from robustbench_pix.results.columns import Column, names, typed
 
 MEND = "Restore it, for example with git checkout."
 
@@ -127,8 +126,7 @@ def quickly_parsed(data: bytes, columns: tuple[Column, ...]) -> pd.DataFrame | N
             read_options=arrow_csv.ReadOptions(use_threads=False),  # two threads take 1.5 times the processor time
             parse_options=arrow_csv.ParseOptions(ignore_empty_lines=False, newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
-                column_types={column.name: ARROW[column.kind] for column in columns},
-                null_values=[""],
+                column_types={column.name: ARROW[column.kind] for column in columns}, null_values=[""]
             ),
         )
     except pa.ArrowInvalid:

@@ -11,13 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from robustbench_pix.attacks.querying.checkpoints import DISTANCE_AT
+from robustbench_pix.attacks.recorded import DISTANCE_AT
 from robustbench_pix.errors import UserError
 from robustbench_pix.results.checks.findings import ABSOLUTE, RELATIVE, Finding
 from robustbench_pix.results.checks.outcomes import Outcomes
 from robustbench_pix.results.columns import EXAMPLES as COLUMNS
-from robustbench_pix.results.columns import names
-from robustbench_pix.results.frames import KEY
+from robustbench_pix.results.columns import KEY, names, row_key
 from robustbench_pix.results.measuring import measure
 from robustbench_pix.results.provenance import Provenance
 from robustbench_pix.results.statistics.worst_case import SHARED
@@ -62,28 +61,22 @@ def write_examples(folder: Path, rows: Rows, store: Store, attack_ids: set[str])
 
 
 def published_outcomes(folder: Path) -> Outcomes:
-    """Return what became of every image, as examples.parquet states it; nothing where it is absent.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Return the outcomes of examples.parquet, none where it is absent; UserError where it cannot be read."""
     return {attack_id: partial(_as_evaluated, read) for (_, attack_id), read in _published(folder / EXAMPLES)}
 
 
 def _as_evaluated(read: Callable[[], Any]) -> pd.DataFrame:
     """Return a row group with the columns and types of a run's examples, so that the same arithmetic follows."""
     try:
-        return _typed(read().to_pandas())
+        found = read().to_pandas()
+        minimal = found["strength"].isna().all()
+        distances = [name for name in map(str, found) if name.startswith(DISTANCE_AT)]
+        absent = ["found_at"] if minimal else [*distances, "queries_at_half"]
+        types = {**dict.fromkeys(["l2", "linf", *distances], "float32"), "correct": "bool", "failed": "bool"}
+        table: pd.DataFrame = found.astype(types).drop(columns=absent)
+        return table
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{EXAMPLES} cannot be read: {error}.") from error
-
-
-def _typed(found: pd.DataFrame) -> pd.DataFrame:
-    minimal = found["strength"].isna().all()
-    distances = [name for name in map(str, found) if name.startswith(DISTANCE_AT)]
-    absent = ["found_at"] if minimal else [*distances, "queries_at_half"]
-    types = {**dict.fromkeys(["l2", "linf", *distances], "float32"), "correct": "bool", "failed": "bool"}
-    return found.astype(types).drop(columns=absent)
 
 
 def contradictions(folder: Path, measurements: pd.DataFrame, provenance: Provenance) -> list[Finding]:
@@ -93,7 +86,7 @@ def contradictions(folder: Path, measurements: pd.DataFrame, provenance: Provena
         UserError: the file cannot be read.
     """
     by_attack = dict(iter(measurements.drop_duplicates(["attack_id", "strength"]).groupby("attack_id")))
-    entries = {tuple(row[name] for name in KEY): row["entries"] for row in provenance["rows"]}
+    entries = {row_key(row): row["entries"] for row in provenance["rows"]}
     findings = []
     for (model_id, attack_id), read in _published(folder / EXAMPLES):
         rows = by_attack.get(attack_id)

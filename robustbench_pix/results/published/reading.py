@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from robustbench_pix.catalogue.names import wrong_name
+from robustbench_pix.catalogue.workspace import wrong_name
 from robustbench_pix.errors import UserError, short
-from robustbench_pix.results.checks.provenance_form import wrong_form
 from robustbench_pix.results.columns import COSTS, MEASUREMENTS, PICTURES, QUERIES, REQUESTED, SAMPLING, Column, names
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
-from robustbench_pix.results.provenance import Provenance, empty
+from robustbench_pix.results.provenance import Provenance, empty, wrong_form
 from robustbench_pix.results.published.csv_io import MEND, lines, parsed, read
 
 PROVENANCE = "provenance.json"
@@ -79,11 +78,7 @@ def read_published(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def read_leaderboard(folder: Path) -> pd.DataFrame:
-    """Return the published leaderboard.
-
-    Raises:
-        UserError: The file is no CSV file, or has other columns than it should.
-    """
+    """Return the published leaderboard; errors as of ``read_table``."""
     file = folder / "leaderboard.csv"
     found = lines(_bytes(file), file)
     table = parsed(found, leaderboard_columns(found[0]), file)
@@ -100,11 +95,7 @@ def _require_names(table: pd.DataFrame, file: Path) -> None:
 
 
 def read_beside(folder: Path, name: str) -> pd.DataFrame:
-    """Return a table that stands beside the leaderboard, one of ``BESIDE``; no rows of one that is not published.
-
-    Raises:
-        UserError: The file is no CSV file, or has other columns than it should, or is absent and not ``OPTIONAL``.
-    """
+    """Return a table of ``BESIDE``; no rows of an ``OPTIONAL`` one that is absent. Errors as of ``read_table``."""
     file, columns = folder / name, BESIDE[name]
     if name in OPTIONAL and not file.exists():
         return parsed([names(columns)], columns, file)

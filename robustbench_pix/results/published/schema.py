@@ -1,9 +1,12 @@
-"""The JSON Schema of the published tables, written from the declared columns, and the check of a table against it."""
+"""The JSON Schema of the published tables, written from the declared columns, and the check of a table against it.
+
+``UNDERIVABLE`` lists what a published folder states that nothing in it can confirm.
+"""
 
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,15 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _SHARE = {"minimum": 0, "maximum": 1}
 _POSITIVE = {"minimum": 0}
+
+SHARES = (
+    *("accuracy", "success_rate", "clean_accuracy", "auc", "mean_auc", "worst_case", "chance"),
+    *("p_value", "p_adjusted", "probability_of_improvement"),
+)
+NOT_NEGATIVE = (
+    *("n", "correct", "failed", "unanswered", "seed", "seeds", "strength", "range_from", "area", "seconds"),
+    *("median_l2", "median_linf", "median_squared_l2_per_pixel", "mean_queries", "index", "label", "l2", "linf"),
+)
 HASH = "^[0-9a-f]{16}$"
 VERSION = 2
 """Of the schema: raised where a column is renamed, removed or changes its meaning."""
@@ -38,25 +50,8 @@ LIMITS: dict[str, dict[str, Any]] = {
     "gradients": {"pattern": "^(sound|masked.*|failed.*)?$"},
     "kind": {"enum": ["train", "attack", "check", "nearest", "given"]},
     **{name: {"minimum": 1} for name in ("repetitions", "rank", "height", "width", "images_judged")},
-    **dict.fromkeys(
-        (
-            "accuracy",
-            "success_rate",
-            "clean_accuracy",
-            "auc",
-            "mean_auc",
-            "worst_case",
-            "p_value",
-            "probability_of_improvement",
-        ),
-        _SHARE,
-    ),
-    **dict.fromkeys(("chance", "p_adjusted"), _SHARE),
-    **dict.fromkeys(
-        ("n", "correct", "failed", "seed", "seeds", "strength", "range_from", "area", "seconds"), _POSITIVE
-    ),
-    **dict.fromkeys(("median_l2", "median_linf", "median_squared_l2_per_pixel", "mean_queries"), _POSITIVE),
-    **dict.fromkeys(("index", "label", "l2", "linf", "unanswered"), _POSITIVE),
+    **dict.fromkeys(SHARES, _SHARE),
+    **dict.fromkeys(NOT_NEGATIVE, _POSITIVE),
     "prediction": {"minimum": -1},
     "distance_inflation": {"minimum": 1},
     **{name: {"pattern": HASH} for name in ("model_id", "recipe_hash", "task_hash", "suite_hash")},
@@ -97,12 +92,8 @@ def _property(column: Column) -> dict[str, Any]:
     kind: Any = "string" if column.kind == "text" else column.kind
     if kind != "string" and column.name not in ALWAYS:
         kind = [kind, "null"]
-    return {"type": kind, **_limits(column)}
-
-
-def _limits(column: Column) -> dict[str, Any]:
     of_prefix = (limits for prefix, limits in OF_PREFIX.items() if column.name.startswith(prefix))
-    return LIMITS.get(column.name) or next(of_prefix, {})
+    return {"type": kind, **(LIMITS.get(column.name) or next(of_prefix, {}))}
 
 
 def violations(file: str, table: pd.DataFrame, columns: tuple[Column, ...]) -> list[Finding]:
@@ -115,7 +106,7 @@ def violations(file: str, table: pd.DataFrame, columns: tuple[Column, ...]) -> l
     return findings
 
 
-def _says(column: str, fault: str, row: dict[str, Any]) -> str:
+def _says(column: str, fault: str, row: dict[Any, Any]) -> str:
     return f"{row[column]!r} {fault}"
 
 
@@ -134,3 +125,72 @@ def _faults(values: "pd.Series[Any]", column: Column, limits: Mapping[str, Any])
         odd = [text for text in values.unique() if not re.search(limits["pattern"], text)]
         return [(values.isin(odd), f"does not match {limits['pattern']}")]
     return []
+
+
+class Underivable(NamedTuple):
+    """Columns of a published file, or fields of provenance.json; all of the file where none is named."""
+
+    file: str
+    columns: tuple[str, ...]
+    sentence: str
+    until: str = ""
+    """With ``outcomes`` of all images, or with ``runs``, it is derived."""
+
+
+UNDERIVABLE = (
+    Underivable(
+        "costs.csv",
+        ("kind", "id", "what", "seconds", "device", "processor"),
+        "all of source models, checks and runs that no measurement names; seconds of others as far as recipe-costs.csv "
+        "rounds them",
+    ),
+    Underivable(
+        "measurements.csv",
+        ("version", "torch", "device", "flags"),
+        "version, torch and device (only held against provenance.json), and flags",
+        "runs",
+    ),
+    Underivable(
+        "measurements.csv",
+        ("gradients", "distance_inflation"),
+        "that gradients were not checked where the column is empty; their verdicts and the distance inflation, where "
+        "the runs of the check and of the search of smallest distances are not at hand",
+    ),
+    Underivable(
+        "measurements.csv",
+        (
+            *("n", "correct", "failed", "accuracy", "area", "success_rate", "chance", "unanswered"),
+            *("median_l2", "median_linf", "median_squared_l2_per_pixel", "mean_queries"),
+        ),
+        "counts of images, distances and queries, but for the invariants between them",
+        "outcomes",
+    ),
+    Underivable("sampling.csv", ("covariance", "images_judged"), "covariances over test images", "outcomes"),
+    Underivable(
+        "pictures.csv",
+        ("label", "prediction", "l2", "linf", "original", "picture", "credit", "index", "strength"),
+        "which image and class it was, whether it fooled the model and at which strength, the credit, and norms and "
+        "pixels within the rounding of pictures",
+    ),
+    Underivable(
+        "provenance.json",
+        (
+            *("libraries", "commit", "device", "processor", "torch", "version"),
+            *("entries", "regularization_data", "model", "weights"),
+        ),
+        "what made a row (versions, commit, device, processor) where several did, and the file and weights in the "
+        "command of an external model",
+    ),
+    Underivable("queries.csv", (), "all numbers of its rows", "outcomes"),
+    Underivable(
+        "index.html, leaderboard.svg, README.md, schema.json",
+        (),
+        "drawn from the tables by the version that published; rbp publish draws them anew",
+    ),
+)
+
+
+def underivable(*, outcomes: bool, runs: bool) -> list[str]:
+    """Return in sentences what cannot be derived; ``outcomes`` or ``runs`` of all published attacks may be at hand."""
+    known = {"outcomes": outcomes or runs, "runs": runs, "": False}
+    return [f"{one.file} ({one.sentence})" for one in UNDERIVABLE if not known[one.until]]

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from robustbench_pix.randomness import stream
+from robustbench_pix.results.columns import row_key, typed
 from robustbench_pix.results.derived_columns import AGGREGATES
-from robustbench_pix.results.frames import typed
 from robustbench_pix.results.statistics.intervals import LEVEL
 from robustbench_pix.results.statistics.measured import BASELINE, RecipeResults, Setting
 from robustbench_pix.runs.request import EXTERNAL_SEED
@@ -28,19 +28,16 @@ SUITE = ("suite", "suite_version", "protocol", "size", "precision")
 
 
 def aggregates(settings: Sequence[Setting]) -> pd.DataFrame:
-    """Return the columns ``ACROSS``: a row a suite and recipe that has mean AUCs in at least two combinations.
+    """Return the columns ``AGGREGATES``: a row a suite and recipe that has mean AUCs in at least two combinations.
 
     Models count once: rows of unregularized in several combinations are of the same models where only the images
     differ. The improvement is over the combinations that have mean AUCs of both.
-
-    Args:
-        settings: Of a board.
     """
     found: dict[tuple[Any, ...], dict[str, list[Pair]]] = {}
     # Sorted, so that equal tables draw equal resamples whatever the order of their rows.
     for setting in sorted(settings, key=lambda setting: tuple(map(str, setting.key))):
         facts, baseline = setting.facts, setting.baseline
-        suite = found.setdefault(tuple(facts[name] for name in SUITE), {})
+        suite = found.setdefault(row_key(facts, SUITE), {})
         baseline = baseline if baseline is not None and len(baseline.mean_aucs) else None
         for recipe in setting.recipes:
             if len(recipe.mean_aucs) and EXTERNAL_SEED not in recipe.mean_aucs.index:
@@ -74,7 +71,7 @@ def improvement(first: Values, second: Values) -> Values:
 
 
 def bootstrap(strata: Sequence[Values], *key: str) -> list[Values]:
-    """Return keyed resamples of each stratum, with replacement within it, each (``RESAMPLES``, values)."""
+    """Return resamples of each stratum, with replacement within it, each (``RESAMPLES``, values)."""
     random = stream("bootstrap", *key)
     return [values[random.integers(len(values), size=(RESAMPLES, len(values)))] for values in strata]
 
@@ -99,10 +96,8 @@ def _row(of_settings: list[Pair], key: tuple[str, ...]) -> dict[str, Any]:
     if beside:
         baselines = [base.mean_aucs.to_numpy(float) for base in beside.values()]
         row["probability_of_improvement"] = float(_improvements([strata[place] for place in beside], baselines))
-        redrawn = bootstrap(baselines, *key, BASELINE)
-        row["probability_of_improvement_low"], row["probability_of_improvement_high"] = _interval(
-            _improvements([resampled[place] for place in beside], redrawn)
-        )
+        redrawn = _improvements([resampled[place] for place in beside], bootstrap(baselines, *key, BASELINE))
+        row["probability_of_improvement_low"], row["probability_of_improvement_high"] = _interval(redrawn)
     return row
 
 

@@ -7,28 +7,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from robustbench_pix.results.columns import KEY, typed
 from robustbench_pix.results.derived_columns import (
     AUC_PREFIX,
     DISTANCE_PREFIX,
     RELATIVE_AUC_PREFIX,
     leaderboard_columns,
 )
-from robustbench_pix.results.frames import KEY, typed
 from robustbench_pix.results.gradient_masking import doubt, summary
-from robustbench_pix.results.statistics.effective_robustness import EFFECTIVE, effective_robustness
-from robustbench_pix.results.statistics.estimates import estimate, of_one_model
-from robustbench_pix.results.statistics.intervals import sign_flip_p_value, wilson_interval
+from robustbench_pix.results.statistics.intervals import estimate, of_one_model, sign_flip_p_value, wilson_interval
 from robustbench_pix.results.statistics.measured import (
     BASELINE,
+    EFFECTIVE,
     RecipeResults,
     Setting,
+    effective_robustness,
     listed,
     normalized_areas,
     paired,
 )
-from robustbench_pix.results.statistics.ranks import ranks
 from robustbench_pix.results.statistics.sampling import CLEAN_ACCURACY, MEAN_AUC, Sampling, SettingSampling
-from robustbench_pix.results.statistics.verdicts import verdicts
+from robustbench_pix.results.statistics.verdicts import ranks, verdicts
 from robustbench_pix.runs.request import EXTERNAL_SEED
 
 OVER_BOTH = "Student's t over seeds and test images"
@@ -44,10 +43,10 @@ def build_leaderboard(found: Sequence[Setting], sampling: pd.DataFrame | None = 
 
     - Robustness of a seed under an attack: the AUC, which is the area from ``range_from`` to the largest strength,
       divided by their difference.
-    - Mean AUC of a seed: mean AUC over threat groups (see ``scoring``); only seeds with all attacks that have strengths
-      enter the row. Where no seed does, clean accuracy and robustness are means over what there is, without intervals.
+    - Mean AUC of a seed: mean AUC over threat groups (``attack_weights``); only seeds with all attacks that have
+      strengths enter the row. Where none does, clean accuracy and AUCs are means over what there is, without intervals.
     - Gain: mean AUC minus that of ``unregularized``, over the seeds that entered both rows.
-    - Verdict, rank, its interval and its group: see ``verdicts`` and ``ranks``. Intervals: see ``estimates``.
+    - Verdict, rank, its interval and its group: see ``verdicts``. Intervals: see ``intervals``.
     - Queries and the worst case are means over the seeds that entered; a seed without a worst case leaves it empty.
 
     Args:
@@ -119,7 +118,7 @@ def _setting_rows(setting: Setting, sampling: SettingSampling) -> list[dict[str,
 
 
 def _own_numbers(recipe: RecipeResults, sampling: SettingSampling) -> dict[str, Any]:
-    """Return what a row says about its recipe alone: clean accuracy, mean AUC, robustness, distances, queries."""
+    """Return what a row says about its recipe alone: clean accuracy, mean AUC, AUCs, distances, queries."""
     seeds, shown = recipe.mean_aucs.index, recipe.shown
     clean = recipe.clean[recipe.clean.index.isin(shown)]
     accuracies = recipe.clean_accuracy[clean.index].to_numpy(float)
@@ -144,9 +143,8 @@ def _own_numbers(recipe: RecipeResults, sampling: SettingSampling) -> dict[str, 
         row |= estimate(accuracies, of_clean).named("clean_accuracy") | found.named("mean_auc")
         row["standard_error"] = found.standard_error
     elif len(seeds) == 1:
-        row["clean_accuracy_low"], row["clean_accuracy_high"] = wilson_interval(
-            *clean[["correct", "n"]].iloc[0].astype(int)
-        )
+        correct, n = clean[["correct", "n"]].iloc[0].astype(int)
+        row["clean_accuracy_low"], row["clean_accuracy_high"] = wilson_interval(correct, n)
         row["interval"] = f"Wilson over test images for the clean accuracy, none for the rest: {ONE_SEED}"
         if seeds[0] == EXTERNAL_SEED:
             row |= of_one_model(float(mean_aucs[0]), of_score).named("mean_auc")

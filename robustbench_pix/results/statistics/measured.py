@@ -1,16 +1,64 @@
 """What was measured of the recipes of a setting, seed by seed: whatever is aggregated or compared starts here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, WORST_CASE
-from robustbench_pix.results.frames import SETTING, typed
-from robustbench_pix.results.statistics.scoring import Threat, attack_weights, mean_aucs
+from robustbench_pix.catalogue.specs import NO_ACCESS
+from robustbench_pix.results.columns import MEASUREMENTS, REQUESTED, SETTING, WORST_CASE, typed
 from robustbench_pix.runs.request import EXTERNAL_SEED
+
+
+class Threat(NamedTuple):
+    """What an attack may see, and what its strength means: those of ``measurements.csv``."""
+
+    access: str
+    strength_kind: str
+
+
+def attack_weights(auc: pd.DataFrame, threats: Mapping[str, Threat]) -> pd.DataFrame:
+    """Return the weight of each attack in the mean AUC of each seed; the weights of a seed add up to 1.
+
+    The mean AUC is over threat groups, one for each access. In the group without access every attack counts the same:
+    nobody chooses among noises. An adversary takes the attack that works best, so that within each other group only the
+    attack with the lowest AUC counts, of each kind of strength by itself (an l2 and a linf distance cannot be
+    compared), and these kinds count the same. Where two attacks tie, the first counts.
+
+    Args:
+        auc: of the accuracy under attack, a row a seed, a column an attack; no NaN.
+        threats: of every attack among the columns.
+    """
+    if auc.empty:  # an attack that nobody measured has no threat model
+        return pd.DataFrame(0.0, index=auc.index, columns=auc.columns)
+    groups = list(dict.fromkeys(threats[attack].access for attack in auc.columns))
+    weights = pd.DataFrame(0.0, index=auc.index, columns=auc.columns)
+    for access in groups:
+        attacks = [attack for attack in auc.columns if threats[attack].access == access]
+        if access == NO_ACCESS:
+            weights[attacks] = 1 / len(groups) / len(attacks)
+            continue
+        kinds = list(dict.fromkeys(threats[attack].strength_kind for attack in attacks))
+        for kind in kinds:
+            rivals = [attack for attack in attacks if threats[attack].strength_kind == kind]
+            lowest = auc[rivals].to_numpy(float).argmin(axis=1)
+            share = np.eye(len(rivals))[lowest] / len(groups) / len(kinds)
+            weights[rivals] = share.reshape(len(auc), len(rivals))
+    return weights
+
+
+def mean_aucs(auc: pd.DataFrame, threats: Mapping[str, Threat]) -> "pd.Series[float]":
+    """Return the mean AUC of each seed that has every attack: the AUC of its attacks, weighted by ``attack_weights``.
+
+    Arguments as there; ``auc`` is NaN where it was not measured.
+    """
+    complete = auc.dropna()
+    if complete.empty:
+        return pd.Series(dtype=float, index=complete.index[:0])
+    return (complete * attack_weights(complete, threats)).sum(axis="columns")
+
 
 BASELINE = "unregularized"
 
@@ -19,14 +67,14 @@ class RecipeResults(NamedTuple):
     """What was measured of one recipe in one setting.
 
     Attributes:
-        requested: its row of ``frames.REQUESTED``.
+        requested: its row of ``REQUESTED``.
         attacks: the suite's, in its order, those that report a distance only among them.
         taken: the measurements of the seeds and attacks that were requested, by strength.
-        robustness: AUC, a row a seed, a column an attack that has strengths.
+        aucs: AUC, a row a seed, a column an attack that has strengths.
         threats: of each attack that was measured in the setting.
         clean: ``correct`` and ``n`` without attack, a row a seed, of the attack that judged the most images; its
             ``attack_id``, and its ``chance``.
-        mean_aucs: of each seed that has every attack, the mean AUC over threat groups; see ``scoring``.
+        mean_aucs: of each seed that has every attack, the mean AUC over threat groups; see ``mean_aucs``.
         chances: the accuracy of the best constant answer, a row a seed, a column an attack.
         worst: the measurements of the pointwise worst case of the seeds that were requested, by strength.
     """
@@ -87,13 +135,13 @@ class Setting(NamedTuple):
     """What recipes share that may be compared, and their results in the order in which they were requested."""
 
     key: tuple[Any, ...]
-    """The values of ``frames.SETTING``."""
+    """The values of ``SETTING``."""
 
     recipes: list[RecipeResults]
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The values of ``frames.SETTING`` by name."""
+        """The values of ``SETTING`` by name."""
         return dict(zip(SETTING, self.key, strict=True))
 
     @property
@@ -110,9 +158,7 @@ def listed(texts: Iterable[str], separator: str = ",") -> list[str]:
 def settings(measurements: pd.DataFrame, requested: pd.DataFrame) -> list[Setting]:
     """Return the settings of a board with the results of their recipes, in the order of ``requested``.
 
-    Args:
-        measurements: The columns ``MEASUREMENTS``.
-        requested: A row a recipe and setting, measured or not: the columns ``REQUESTED``.
+    Of the columns ``MEASUREMENTS`` and ``REQUESTED``, the latter with a row a recipe and setting, measured or not.
     """
     measurements, requested = typed(measurements, MEASUREMENTS), typed(requested, REQUESTED)
     measured = dict(iter(measurements.groupby(SETTING, sort=False)))
@@ -188,3 +234,35 @@ def _recipe(requested: Any, measured: pd.DataFrame, distances: set[str], threats
         chances=chances.reindex(index=seeds, columns=curved).astype(float),
         worst=of_seeds[of_seeds["attack"] == WORST_CASE],
     )
+
+
+EFFECTIVE = "effective_robustness"
+
+
+def effective_robustness(recipe: RecipeResults, baseline: RecipeResults) -> NDArray[np.float64]:
+    """Return (S - c) - (K - k) (S_u - c) / (K_u - k) of each seed that both recipes have: the effective robustness.
+
+    As of Taori et al. 2020 (arXiv 2007.00644), but predicted by the line through two classifiers, since a setting has
+    few models: the best constant answer and ``unregularized``.
+
+    S is the mean AUC, K the clean accuracy, c and k what the best constant answer gets of either on the same images; u
+    marks the baseline. A model that gives the best constant answer for any share of the images, and else the baseline's
+    answer, has exactly 0 where all attacks judge the same images; where some judge fewer, c is that of the class most
+    frequent among those, so that it has at most 0.
+    """
+    expected = (recipe.chance_mean_auc + _retained(baseline) * (recipe.clean_accuracy - recipe.chance)).dropna()
+    return differences(recipe.mean_aucs, expected)
+
+
+def slopes(recipe: RecipeResults, baseline: RecipeResults) -> pd.DataFrame:
+    """Return the derivatives by S, K, S_u and K_u, a row a seed of both; for the variance over test images."""
+    retained = _retained(baseline)
+    lift = (recipe.clean_accuracy - recipe.chance) / (baseline.clean_accuracy - baseline.chance)
+    found = pd.DataFrame({"S": 1.0, "K": -retained, "S_u": -lift, "K_u": lift * retained})
+    return found.loc[found.index.intersection(recipe.mean_aucs.index)].dropna()
+
+
+def _retained(baseline: RecipeResults) -> "pd.Series[float]":
+    """Return the share of what lies above chance that the baseline retains; NaN where its accuracy is at chance."""
+    above = baseline.clean_accuracy - baseline.chance
+    return (baseline.mean_aucs - baseline.chance_mean_auc) / above.where(above > 0)

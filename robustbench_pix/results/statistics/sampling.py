@@ -14,13 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from robustbench_pix.results.columns import SAMPLING, WORST_CASE
+from robustbench_pix.results.columns import KEY, SAMPLING, SETTING, WORST_CASE, row_keys, typed
 from robustbench_pix.results.derived_columns import AUC_PREFIX
-from robustbench_pix.results.frames import KEY, SETTING, typed
-from robustbench_pix.results.statistics.effective_robustness import EFFECTIVE, slopes
-from robustbench_pix.results.statistics.estimates import Sampled
-from robustbench_pix.results.statistics.image_areas import AUC, CLEAN
-from robustbench_pix.results.statistics.measured import RecipeResults, Setting
+from robustbench_pix.results.statistics.intervals import Sampled
+from robustbench_pix.results.statistics.measured import EFFECTIVE, RecipeResults, Setting, slopes
+from robustbench_pix.results.statistics.worst_case import AUC, CLEAN
 
 MEAN_AUC, CLEAN_ACCURACY = "mean_auc", "clean_accuracy"
 
@@ -48,7 +46,7 @@ class SettingSampling:
     def __init__(self, rows: pd.DataFrame | None = None) -> None:
         self._found: dict[tuple[str, str, str], Sampled] = {}
         if rows is not None:
-            for measure, one, other, *numbers in rows[_ROW].itertuples(index=False, name=None):
+            for measure, one, other, *numbers in row_keys(rows, _ROW):
                 self._found[measure, one, other] = self._found[measure, other, one] = Sampled(*numbers)
 
     def own(self, measure: str, recipe: str) -> Sampled | None:
@@ -88,12 +86,7 @@ class Sampling:
 
 
 def sampling_table(settings: Sequence[Setting], areas: Areas) -> pd.DataFrame:
-    """Return the columns ``SAMPLING`` for whatever has the outcomes of all its images at hand.
-
-    Args:
-        settings: Of a board.
-        areas: of the attacks whose outcomes are at hand.
-    """
+    """Return the columns ``SAMPLING`` for whatever has the outcomes of all its images at hand, as ``areas``."""
     built: list[dict[str, Any]] = []
     for setting in settings:
         by_measure: dict[str, dict[str, Influence]] = {}
@@ -113,16 +106,11 @@ def merged_sampling(published: pd.DataFrame, new: pd.DataFrame, replaced: Collec
         replaced: the rows that were measured anew, the values of ``merging.REPLACED``.
     """
     within = [name for name in KEY if name not in ("suite_version", "recipe")]
-    known = set(new[_KEY].itertuples(index=False, name=None))
+    known = set(row_keys(new, _KEY))
+    recipes, others = (row_keys(published, [*within, name]) for name in ("recipe", "other"))
     kept = [
-        (*setting, one) not in replaced and (*setting, other) not in replaced and key not in known
-        for setting, one, other, key in zip(
-            published[within].itertuples(index=False, name=None),
-            published["recipe"],
-            published["other"],
-            published[_KEY].itertuples(index=False, name=None),
-            strict=True,
-        )
+        one not in replaced and other not in replaced and key not in known
+        for one, other, key in zip(recipes, others, row_keys(published, _KEY), strict=True)
     ]
     return typed(pd.concat([published[kept], new]), SAMPLING).sort_values(_KEY, ignore_index=True)
 

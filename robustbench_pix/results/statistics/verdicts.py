@@ -1,20 +1,23 @@
-"""The one verdict on two recipes of a setting; every surface shows it, and none says more.
+"""The one verdict on two recipes of a setting, and the ranks that follow; every surface shows it, and none says more.
 
 Differences in mean AUC are paired over the seeds that both recipes have. Student's t of paired differences is valid
 whatever the correlation between the recipes' outcomes of one seed. Welch's test for independent samples is too bold
 where that correlation is negative, as it was measured on MNIST (-.08 to -.71), and gains little where it is positive.
 The rule is fixed, so that nobody chooses the test by its outcome. To the variance over seeds the variance over test
-images is added (``estimates``), and p-values are corrected by Holm over all pairs of recipes of the setting, because a
+images is added (``intervals``), and p-values are corrected by Holm over all pairs of recipes of the setting, because a
 reader of the board looks at all of them. So under no difference at most 5% of boards carry any false verdict; k boards
 looked at together carry one in at most k x 5%.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from robustbench_pix.results.statistics.estimates import Estimate, estimate
-from robustbench_pix.results.statistics.intervals import LEVEL, SMALLEST_SIGN_FLIP_SAMPLE, holm
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from robustbench_pix.results.statistics.intervals import LEVEL, SMALLEST_SIGN_FLIP_SAMPLE, Estimate, estimate, holm
 from robustbench_pix.results.statistics.measured import RecipeResults, paired
 from robustbench_pix.results.statistics.sampling import MEAN_AUC, SettingSampling
 
@@ -83,3 +86,73 @@ def needed(seeds: int) -> str:
     """
     counted = "1 seed" if seeds == 1 else f"{seeds} seeds"
     return f"{counted}: too few for a verdict; {FEWEST_SEEDS} needed: rbp run --seeds {FEWEST_SEEDS}"
+
+
+Signs = NDArray[np.int8]
+"""(recipes, recipes): 1 where the row's recipe is better than the column's, -1 where worse, 0 where neither."""
+
+SIGNS = {BETTER: 1, WORSE: -1}
+
+
+class Rank(NamedTuple):
+    """Where a recipe stands among those of its setting that have a verdict."""
+
+    rank: int
+    rank_low: int
+    rank_high: int
+    group: str
+
+
+def ranks(mean_aucs: Mapping[str, "pd.Series[float]"], comparisons: Comparisons) -> dict[str, Rank]:
+    """Return the rank of each recipe that has a verdict with another one.
+
+    - ``rank`` is 1 + the number of recipes that are better than this one.
+    - ``rank_low`` to ``rank_high`` holds the rank of the true means of all recipes at once with 95% confidence: better
+      ones stand above, worse ones below, and of the others nothing is known. ``rank_low`` equals ``rank``.
+    - ``group`` lists letters; two recipes share one if their difference is not significant.
+
+    All three follow from the same verdicts, so that none says more. Recipes without a verdict, for want of seeds or of
+    company, have no rank.
+
+    Args:
+        mean_aucs: of the seeds of every recipe.
+        comparisons: as ``verdicts`` returns them.
+    """
+    tested = {pair: one for pair, one in comparisons.items() if one.verdict != TOO_FEW}
+    names = sorted({name for pair in tested for name in pair}, key=lambda name: (-float(mean_aucs[name].mean()), name))
+    signs = np.zeros((len(names), len(names)), dtype=np.int8)
+    for (name, other), one in tested.items():
+        signs[names.index(name), names.index(other)] = SIGNS.get(one.verdict, 0)
+    letters = _groups(signs)
+    better, worse = (signs < 0).sum(axis=1), (signs > 0).sum(axis=1)
+    return {
+        name: Rank(1 + int(better[place]), 1 + int(better[place]), len(names) - int(worse[place]), letters[place])
+        for place, name in enumerate(names)
+    }
+
+
+def _groups(signs: Signs) -> list[str]:
+    """Return the letters of each recipe, best first: the largest sets in which no two differ have one each.
+
+    Sets are split at every pair that differs, and those inside others are dropped (Piepho 2004).
+    """
+    groups = [frozenset(range(len(signs)))] if len(signs) else []
+    for row, column in np.argwhere(np.triu(signs) != 0).tolist():
+        pair = {row, column}
+        split = [part for group in groups for part in ([group - {row}, group - {column}] if pair <= group else [group])]
+        groups = [group for group in dict.fromkeys(split) if not any(group < other for other in split)]
+    groups.sort(key=sorted)
+    return [
+        ",".join(_letter(number) for number, group in enumerate(groups) if place in group)
+        for place in range(len(signs))
+    ]
+
+
+def _letter(number: int) -> str:
+    """Return a to z, then aa to az, ba and so on.
+
+    >>> [_letter(number) for number in (0, 25, 26, 53)]
+    ['a', 'z', 'aa', 'bb']
+    """
+    before, last = divmod(number, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("a") + last)

@@ -1,1 +1,0 @@
-"""Random noise, without access to the model."""

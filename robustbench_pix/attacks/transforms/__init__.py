@@ -1,1 +1,0 @@
-"""Geometric and photometric transforms that people see through, without access to the model."""
