@@ -105,9 +105,9 @@ def _fold(parent: nn.Module, convolution: str, normalization: str) -> None:
     setattr(parent, normalization, nn.Identity())
 
 
-SAFE_CHANNELS = 8
-"""On processors with AVX2 and without AVX-512, torch 2.14 (oneDNN) writes beyond its memory in the backward pass of a
-strided 1x1 convolution of fewer channels in channels_last: trainings of very narrow networks crash."""
+SAFE_CHANNELS = 16
+"""torch 2.14 (oneDNN) writes beyond its memory in the backward pass of a strided 1x1 convolution in channels_last of
+fewer channels than a register holds, 8 with AVX2 and 16 with AVX-512: trainings of narrow networks crash."""
 
 
 def crashes_in_channels_last(network: nn.Module) -> bool:
