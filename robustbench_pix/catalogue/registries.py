@@ -12,6 +12,8 @@ regularizers = Registry(
         "label-smoothing": "robustbench_pix.recipes.label_smoothing:LabelSmoothing",
         "input-gradient": "robustbench_pix.recipes.input_gradient:InputGradient",
         "spectral": "robustbench_pix.recipes.spectrum:Spectral",
+        "lowpass-data": "robustbench_pix.recipes.lowpass_data:LowPassData",
+        "mixup": "robustbench_pix.recipes.mixup:Mixup",
     },
 )
 
