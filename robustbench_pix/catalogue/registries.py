@@ -14,6 +14,7 @@ regularizers = Registry(
         "spectral": "robustbench_pix.recipes.spectrum:Spectral",
         "lowpass-data": "robustbench_pix.recipes.lowpass_data:LowPassData",
         "mixup": "robustbench_pix.recipes.mixup:Mixup",
+        "augmix": "robustbench_pix.recipes.augmix:AugMix",
     },
 )
 
