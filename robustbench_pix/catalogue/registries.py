@@ -15,6 +15,9 @@ regularizers = Registry(
         "lowpass-data": "robustbench_pix.recipes.lowpass_data:LowPassData",
         "mixup": "robustbench_pix.recipes.mixup:Mixup",
         "augmix": "robustbench_pix.recipes.augmix:AugMix",
+        "adversarial": "robustbench_pix.recipes.adversarial:Adversarial",
+        "random-signs": "robustbench_pix.recipes.adversarial:RandomSigns",
+        "fast-adversarial": "robustbench_pix.recipes.fast_adversarial:FastAdversarial",
     },
 )
 
