@@ -18,6 +18,8 @@ regularizers = Registry(
         "adversarial": "robustbench_pix.recipes.adversarial:Adversarial",
         "random-signs": "robustbench_pix.recipes.adversarial:RandomSigns",
         "fast-adversarial": "robustbench_pix.recipes.fast_adversarial:FastAdversarial",
+        "trades": "robustbench_pix.recipes.trades:Trades",
+        "gaussian-trades": "robustbench_pix.recipes.trades:GaussianTrades",
     },
 )
 
