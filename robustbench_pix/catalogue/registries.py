@@ -20,6 +20,7 @@ regularizers = Registry(
         "fast-adversarial": "robustbench_pix.recipes.fast_adversarial:FastAdversarial",
         "trades": "robustbench_pix.recipes.trades:Trades",
         "gaussian-trades": "robustbench_pix.recipes.trades:GaussianTrades",
+        "jacobian": "robustbench_pix.recipes.jacobian:Jacobian",
     },
 )
 
