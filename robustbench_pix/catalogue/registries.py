@@ -21,6 +21,8 @@ regularizers = Registry(
         "trades": "robustbench_pix.recipes.trades:Trades",
         "gaussian-trades": "robustbench_pix.recipes.trades:GaussianTrades",
         "jacobian": "robustbench_pix.recipes.jacobian:Jacobian",
+        "curvature": "robustbench_pix.recipes.curvature:Curvature",
+        "local-linearity": "robustbench_pix.recipes.local_linearity:LocalLinearity",
     },
 )
 

@@ -26,7 +26,14 @@ from tests.recipes.test_contract import tools_of
 from tests.training.models import DATA, SPEC, network, setting
 
 SHIPPED = sorted(regularizers.shipped)
-ALPHAS = {"similarity": 0.5, "input-gradient": 0.1, "spectral": 0.1}
+ALPHAS = {
+    "similarity": 0.5,
+    "input-gradient": 0.1,
+    "spectral": 0.1,
+    "jacobian": 0.01,
+    "parseval": 0.001,
+    "spectral-norm": 0.01,
+}
 
 
 def context_of(net):
