@@ -23,6 +23,8 @@ regularizers = Registry(
         "jacobian": "robustbench_pix.recipes.jacobian:Jacobian",
         "curvature": "robustbench_pix.recipes.curvature:Curvature",
         "local-linearity": "robustbench_pix.recipes.local_linearity:LocalLinearity",
+        "spectral-norm": "robustbench_pix.recipes.spectral_norm:SpectralNorm",
+        "parseval": "robustbench_pix.recipes.parseval:Parseval",
     },
 )
 
