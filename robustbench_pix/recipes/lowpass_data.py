@@ -1,6 +1,6 @@
-"""The recipe ``lowpass-data``: blurred training images, sharp test images; equation ours.
+"""The recipe ``lowpass-data``: blurred training images and sharp test images, a control of ``blur``; ours.
 
-Beside ``blur``, which filters test images too, it separates the filter from what the network learned.
+``blur`` filters test images too; this separates the filter from what the network learned of low frequencies.
 """
 
 from pathlib import Path

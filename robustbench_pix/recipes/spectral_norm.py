@@ -5,7 +5,6 @@ Yoshida and Miyato 2017 (arXiv 1705.10941) take the kernel of a convolution as a
 undoes the scale of a convolution before it; its own scale is not counted (ours).
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -58,7 +57,7 @@ class SpectralNorm(Recipe):
 
     ``operator = "convolution"`` is the operator norm of a convolution with its stride and zero padding on maps of the
     size that the task's images give; ``reshaped`` takes its kernel as a matrix (out, in k k). ``layers =
-    "representation"`` leaves out the last. The penalty begins after ``burn_in``, a fraction of the epochs.
+    "representation"`` leaves out the last. The penalty begins after ``burn_in``, a fraction of the epochs, rounded.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class SpectralNorm(Recipe):
     ) -> None:
         super().__init__(context)
         self.which, self.operator, self.seed = layers, operator, context.seed
-        self.first_epoch = math.ceil(burn_in * context.epochs)
+        self.first_epoch = round(burn_in * context.epochs)
         self.register_buffer("begun", torch.zeros(()))
         self.layers: dict[str, Layer] = {}
 
