@@ -110,15 +110,15 @@ def smooth_step(first, second, views, images=FEW.images[:3, :, 2:5, 2:5]):
     return Step(logits=logits, targets=FEW.targets[:3], images=images, views=views)
 
 
-def fixed_jacobian():
-    recipe = Jacobian(CONTEXT, projections=2)
-    recipe.batch(Batch(FEW.images[:3], FEW.targets[:3]), tools_of(unregularized()))
-    return recipe
+def jacobian_penalty(step):
+    recipe, generator = Jacobian(CONTEXT, projections=2), torch.Generator().manual_seed(2)
+    recipe.directions = torch.randn(2, 3, 10, generator=generator, dtype=torch.float64)
+    return recipe.penalty(step)
 
 
 PENALTIES = {
     "input-gradient": (1, lambda step: InputGradient(setting()).penalty(step)),
-    "jacobian": (1, fixed_jacobian().penalty),
+    "jacobian": (1, jacobian_penalty),
     "curvature": (2, lambda step: Curvature(setting()).penalty(step)),
     "local-linearity": (2, lambda step: local_linearity(slope=0.5).penalty(step)),
     "gradient-alignment": (3, lambda step: misalignment(step.logits[3:], step)),
