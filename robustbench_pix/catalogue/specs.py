@@ -67,13 +67,19 @@ class CatalogueSpec(Spec):
         return self.path.parent
 
 
+EVERY_IMAGES = "*"
+
+
 class Tuned(BaseModel):
-    """Parameters that hold for one combination only: ``task``, ``images``, and whatever else is overridden."""
+    """Parameters that hold for one combination only: ``task``, ``images``, and whatever else is overridden.
+
+    Without ``images`` they hold for the task whatever the regularization data.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     task: str
-    images: str
+    images: str = EVERY_IMAGES
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -109,7 +115,7 @@ class RecipeSpec(CatalogueSpec):
 
     def penalty(self, task: str, images: str) -> Penalty | None:
         """Return what is added on one combination: the general parameters, then those tuned for it."""
-        overrides = [t.parameters for t in self.tuned if (t.task, t.images) == (task, images)]
+        overrides = [t.parameters for t in self.tuned if t.task == task and t.images in (images, EVERY_IMAGES)]
         return check_parameters(self.regularizer, {**self.parameters, **(overrides[-1] if overrides else {})})
 
 

@@ -149,6 +149,8 @@ class Recipe(nn.Module):
     """Whether ``penalty`` is called; False for a recipe that only needs the pairs' forward passes."""
     file_parameters: ClassVar[frozenset[str]] = frozenset()
     """Parameters that name files: not their path but the digest from ``check`` is part of a run's identity."""
+    trained_on: ClassVar[tuple[str, ...]] = ()
+    """Names of the registered attacks by which training images are perturbed: a recipe is no competitor under them."""
 
     def __init__(self, context: RecipeContext) -> None:
         super().__init__()

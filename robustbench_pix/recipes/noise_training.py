@@ -1,7 +1,7 @@
 """The recipe ``noise-trained``: training images under Gaussian noise (Rusak et al. 2020, arXiv 2001.06057)."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from robustbench_pix.recipes.contract import Batch, Recipe, RecipeContext
 from robustbench_pix.recipes.parameters import require_number
@@ -13,6 +13,8 @@ class NoiseTrained(Recipe):
 
     A ceiling for the attack with Gaussian noise, not a competitor.
     """
+
+    trained_on: ClassVar[tuple[str, ...]] = ("gaussian-noise",)
 
     def __init__(self, context: RecipeContext, *, sigma: float = 0.25) -> None:
         super().__init__(context)

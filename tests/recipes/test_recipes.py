@@ -26,8 +26,21 @@ from robustbench_pix.training.loop import train
 from tests.recipes.test_contract import tools_of
 from tests.training.models import DATA, SPEC, network, setting
 
-SHIPPED = sorted(regularizers.shipped)
-ALPHAS = {"similarity": 0.5, "input-gradient": 0.1, "spectral": 0.1}
+VARIANTS = {
+    "augmix-without-divergence": ("augmix", {"divergence": 0.0}),
+    "gradient-alignment": ("fast-adversarial", {"alignment": 0.2}),
+    "rep-spectral": ("spectral-norm", {"layers": "representation", "operator": "convolution", "burn_in": 0.5}),
+}
+"""Recipes whose parameters choose other slots or another penalty."""
+SHIPPED = [*sorted(regularizers.shipped), *VARIANTS]
+ALPHAS = {
+    "similarity": 0.5,
+    "input-gradient": 0.1,
+    "spectral": 0.1,
+    "jacobian": 0.01,
+    "parseval": 0.001,
+    "spectral-norm": 0.01,
+}
 
 
 def context_of(net):
@@ -36,9 +49,10 @@ def context_of(net):
 
 
 def trained(name, *, double=False, **changes):
-    target = regularizers.load(name)
-    net = recipe_network(target, network(), {}, name, channels=1, classes=10, seed=0)
-    recipe = build_recipe(target, context_of(net), {}, name)
+    registered, parameters = VARIANTS.get(name, (name, {}))
+    target = regularizers.load(registered)
+    net = recipe_network(target, network(), parameters, name, channels=1, classes=10, seed=0)
+    recipe = build_recipe(target, context_of(net), parameters, name)
     if double:
         net, recipe = net.double(), recipe.double()
     result = train(net, recipe, DATA, SPEC, seed=0, alpha=ALPHAS.get(name, 1.0), device="cpu", **changes)
