@@ -39,6 +39,27 @@ def pixel_similarity(images: Tensor) -> Tensor:
     return (unit @ unit.T).clamp(-1.0, 1.0)
 
 
+def label_similarity(labels: Tensor, *, centred: bool = False) -> Tensor:
+    """Return 1 for two images of a class and 0 for others; centred, -1 / (classes - 1) for others.
+
+    The centred values are the cosines of one-hot labels minus their mean, for classes of equal size.
+
+    Args:
+        labels: (N,); the classes are those that occur.
+
+    Returns:
+        (N, N), float64.
+
+    >>> label_similarity(torch.tensor([4, 7, 4]), centred=True)
+    tensor([[ 1., -1.,  1.],
+            [-1.,  1., -1.],
+            [ 1., -1.,  1.]], dtype=torch.float64)
+    """
+    same = (labels[:, None] == labels).double()
+    expected = 1 / max(2, len(labels.unique()))
+    return (same - expected) / (1 - expected) if centred else same
+
+
 def threshold(similarity: Tensor, threshold: float) -> Tensor:
     """Return 1 where a similarity is above the threshold, -1 where it is below its negative, else 0 (equation 3).
 

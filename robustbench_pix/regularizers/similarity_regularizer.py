@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
+from robustbench_pix.data.preparation import RegularizationData
+from robustbench_pix.identity import digest
 from robustbench_pix.recipes.contract import RecipeContext, Step
 from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.regularizers.neural import file_digest, neural_similarity
@@ -31,7 +33,13 @@ class SimilarityRegularizer(Regularizer):
         self.specification = SimilarityParameters(**parameters)
         self.pairs = self.specification.pairs
         self.penalizes = self.specification.target != "none"
-        target = build_target(context.images, self.specification, seed=context.seed, folder=context.folder)
+        target = build_target(
+            RegularizationData(context.images, context.labels, context.recording),
+            self.specification,
+            seed=context.seed,
+            folder=context.folder,
+            untrained=context.untrained,
+        )
         self.allowed_pairs = target.allowed
         self.register_buffer("target", target.values)
         self.layer_logits = nn.Parameter(torch.zeros(len(context.feature_shapes)))
@@ -39,21 +47,26 @@ class SimilarityRegularizer(Regularizer):
             self.register_buffer(f"mean_{layer}", torch.zeros(shape[0]))
 
     @classmethod
-    def unavailable(cls, parameters: dict[str, Any], folder: Path | None) -> str | None:
-        """The neural target needs a file."""
+    def lacking(cls, parameters: dict[str, Any], data: RegularizationData) -> str | None:
+        """Of labels the target needs some, and of neurons a file or a recording of the images."""
         specification = SimilarityParameters(**parameters)
-        if specification.target == "neural" and not (specification.similarity or specification.responses):
+        named = specification.similarity or specification.responses
+        if specification.target == "neural" and not named and data.recording is None:
             return "needs neural responses or similarities: name a file in the recipe (rbp show neural)"
+        if specification.target == "labels" and data.labels is None:
+            return "needs labels, which this regularization data does not have"
         return None
 
     @classmethod
-    def check(cls, parameters: dict[str, Any], folder: Path | None, images: int) -> str | None:
-        """Read the neural target's files before training."""
+    def content(cls, parameters: dict[str, Any], folder: Path | None, data: RegularizationData) -> str | None:
+        """Read the neural target's files or recording before training; labels count as they are."""
         specification = SimilarityParameters(**parameters)
+        if specification.target == "labels" and data.labels is not None:
+            return digest(data.labels.tolist())
         if specification.target != "neural":
             return None
-        neural_similarity(specification, folder, images)
-        return file_digest(specification, folder)
+        neural_similarity(specification, folder, len(data.images), data.recording)
+        return file_digest(specification, folder, data.recording)
 
     def allowed(self) -> Tensor | None:
         """The pairs that an ablation keeps."""
