@@ -45,6 +45,8 @@ def _of_similarities(arrays: Arrays, path: Path) -> Recording:
 
 def _of_responses(arrays: Arrays, path: Path) -> Recording:
     responses, reliability = _present(arrays, "responses", path), arrays.get("reliability")
+    if reliability is not None and 1 in reliability.shape:  # MATLAB has no vectors.
+        reliability = reliability.ravel()
     if "sessions" not in arrays:
         return Recording({SOLE: Session(str(path), responses=responses, reliability=reliability)})
     sessions = np.array([str(name) for name in arrays["sessions"].ravel()])

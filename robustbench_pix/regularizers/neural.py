@@ -72,7 +72,7 @@ def _order(order: str, folder: Path | None, rows: int, images: int, path: Path) 
         if rows != images:
             raise UserError(f"{path} has {rows} rows, but the prepared regularization data have {images} images.")
         return torch.arange(images)
-    numbers = read_array(_path(order, folder), "order")
+    numbers = read_array(_path(order, folder), "order").squeeze()
     valid = numbers.shape == (rows,) and numbers.dtype.kind in "iu" and len(set(numbers.tolist())) == rows
     if not valid or numbers.min() < 0 or numbers.max() >= images:
         raise UserError(
