@@ -12,6 +12,7 @@ from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameter
 from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
+from robustbench_pix.regularizers.held_out import hold_out
 from robustbench_pix.regularizers.neural import neural_similarity
 from robustbench_pix.regularizers.pairs import condensed, pair_count
 from robustbench_pix.regularizers.random_network import random_network, random_network_similarity, weights_digest
@@ -22,10 +23,17 @@ LARGEST_SHARES = (0.1, 0.01, 0.001)
 
 
 class PairTargets(NamedTuple):
-    """``values``: float32 (pairs,), one for each pair; ``allowed``: ranks of the pairs to draw, None for all."""
+    """The target of each pair, and which pairs are drawn.
+
+    Attributes:
+        values: float32 (pairs,), one for each pair.
+        allowed: ranks of the pairs to draw, None for all.
+        held_out: ranks of pairs that only tell what was learned; None where none are held out.
+    """
 
     values: Tensor
     allowed: Tensor | None
+    held_out: Tensor | None = None
 
 
 def build_target(
@@ -42,7 +50,7 @@ def build_target(
     ``negative``, ``double``: S^Th on a subset of the pairs. ``labels``: 1 for two images of a class. ``neural``: from
     a file, or from the recording of the images. ``random-network``: in a network that ``untrained`` returns.
     ``zero``: 0 everywhere. With ``shuffled`` the values are permuted over the drawn pairs, by one permutation for each
-    seed.
+    seed. Of images that carry a recording a tenth of the pairs is held out.
 
     Raises:
         UserError: the images lack what the target needs, or no pair is left.
@@ -66,7 +74,14 @@ def build_target(
         target = PairTargets(similarity.float(), None)
     else:
         target = _pixel_target(_kept(images, "pixel", lambda: pixel_similarity(images)), parameters)
-    return _shuffled(target, seed) if parameters.shuffled else target
+    if parameters.shuffled:
+        target = _shuffled(target, seed)
+    if data.recording is None:
+        return target
+    drawn, held_out = hold_out(target.allowed, len(target.values))
+    if not len(drawn):
+        raise UserError(f"The target {parameters.target!r} leaves no pair to draw, but for those held out.")
+    return PairTargets(target.values, drawn, held_out)
 
 
 _similarities: dict[tuple[object, ...], Tensor] = {}
