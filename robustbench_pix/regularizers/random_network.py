@@ -12,12 +12,9 @@ from torch import Tensor, nn
 
 from robustbench_pix.networks.building import features
 from robustbench_pix.randomness import key_integer
+from robustbench_pix.regularizers.similarity import centred_cosines
 
 BATCH = 256
-UNITS_AT_ONCE = 8192
-LEAST_NORM = 1e-100
-ROUNDING = 1e-12
-"""An image whose centred features are below this share of the largest image's is the mean but for rounding."""
 
 
 def random_network(untrained: Callable[[int], nn.Module]) -> nn.Module:
@@ -48,7 +45,7 @@ def random_network_similarity(network: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
         layers = len(features(network, images[:1].float() / 255))
         # One layer at a time, since all layers of 5,000 images would take gigabytes.
-        similarities = [_cosines(_maps(network, images, layer)) for layer in range(layers)]
+        similarities = [centred_cosines(_maps(network, images, layer)) for layer in range(layers)]
     return torch.stack(similarities).mean(dim=0)
 
 
@@ -56,14 +53,3 @@ def _maps(network: nn.Module, images: Tensor, layer: int) -> Tensor:
     """Return the flattened feature maps of a layer, (N, units)."""
     batches = (features(network, batch.float() / 255)[layer] for batch in images.split(BATCH))
     return torch.cat([maps.flatten(1) for maps in batches])
-
-
-def _cosines(maps: Tensor) -> Tensor:
-    """Return the cosine similarities of the rows of a matrix minus their mean, float64."""
-    products = torch.zeros(len(maps), len(maps), dtype=torch.float64)
-    for units in maps.split(UNITS_AT_ONCE, dim=1):
-        centred = units.double() - units.double().mean(dim=0)
-        products.addmm_(centred, centred.T)
-    norms = products.diagonal().sqrt()
-    norms = norms.clamp_min(ROUNDING * float(norms.max())).clamp_min(LEAST_NORM)
-    return (products / norms.outer(norms)).clamp(-1.0, 1.0)

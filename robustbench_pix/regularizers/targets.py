@@ -17,6 +17,7 @@ from robustbench_pix.regularizers.neural import neural_similarity
 from robustbench_pix.regularizers.pairs import condensed, pair_count
 from robustbench_pix.regularizers.random_network import random_network, random_network_similarity, weights_digest
 from robustbench_pix.regularizers.similarity import label_similarity, pixel_similarity, threshold
+from robustbench_pix.regularizers.v1_model import v1_similarity
 
 LARGEST_SHARES = (0.1, 0.01, 0.001)
 """Of the pairs; a threshold that selects none is told with those that select so many."""
@@ -49,6 +50,7 @@ def build_target(
     ``pixel``: S^pixel. ``thresholded``: S^Th, which is 1, -1 or 0 (equation 3). ``low``, ``high``, ``positive``,
     ``negative``, ``double``: S^Th on a subset of the pairs. ``labels``: 1 for two images of a class. ``neural``: from
     a file, or from the recording of the images. ``random-network``: in a network that ``untrained`` returns.
+    ``v1-model``: in a Gabor model of V1.
     ``zero``: 0 everywhere. With ``shuffled`` the values are permuted over the drawn pairs, by one permutation for each
     seed. Of images that carry a recording a tenth of the pairs is held out.
 
@@ -72,6 +74,9 @@ def build_target(
         network = random_network(untrained)
         similarity = _kept(images, weights_digest(network), lambda: random_network_similarity(network, images))
         target = PairTargets(similarity.float(), None)
+    elif parameters.target == "v1-model":
+        cells = parameters.cells or "both"
+        target = PairTargets(_kept(images, f"v1 {cells}", lambda: v1_similarity(images, cells)).float(), None)
     else:
         target = _pixel_target(_kept(images, "pixel", lambda: pixel_similarity(images)), parameters)
     if parameters.shuffled:
