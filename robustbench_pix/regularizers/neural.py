@@ -24,14 +24,10 @@ def neural_similarity(
     Raises:
         UserError: there is neither, a file is absent or has the wrong shape, or what it holds is no similarity.
     """
+    recording = neural_recording(parameters, folder, recording)
     named = parameters.similarity or parameters.responses
-    if named is None and recording is None:
-        raise UserError("The neural target names no file, and the images of its training carry no recording.")
     if named is not None:
-        path = _path(named, folder)
-        recording = read_recording(path, "similarity" if parameters.similarity else "responses")
-        order = _order(str(parameters.order), folder, recording.images, images, path)
-    assert recording is not None
+        order = _order(str(parameters.order), folder, recording.images, images, _path(named, folder))
     similarity = recording_similarity(
         recording, parameters.sessions, weights=parameters.weights, standardize=bool(parameters.standardize)
     )
@@ -40,6 +36,19 @@ def neural_similarity(
     full = torch.full((images, images), torch.nan, dtype=torch.float64)
     full[order[:, None], order[None, :]] = similarity
     return full
+
+
+def neural_recording(parameters: SimilarityParameters, folder: Path | None, recording: Recording | None) -> Recording:
+    """Return the recording in the file that the parameters name, else the one that the images carry.
+
+    Raises:
+        UserError: there is neither, or the file is absent or holds no recording.
+    """
+    if named := parameters.similarity or parameters.responses:
+        return read_recording(_path(named, folder), "similarity" if parameters.similarity else "responses")
+    if recording is None:
+        raise UserError("The neural target names no file, and the images of its training carry no recording.")
+    return recording
 
 
 def file_digest(parameters: SimilarityParameters, folder: Path | None, recording: Recording | None = None) -> str:
