@@ -33,8 +33,10 @@ def write_scatter(
 
         figure = Figure(figsize=(SIDE_INCHES, SIDE_INCHES), layout="constrained")
         axes = figure.add_subplot()
-        axes.plot(first[chosen], second[chosen], ".", color=COLOURS[0], markersize=1.0, markeredgewidth=0, alpha=0.4, rasterized=True)
-        axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel=names[0], ylabel=names[1], title=told.replace(" over ", "\n"), aspect="equal")
+        points = axes.plot(first[chosen], second[chosen], ".", color=COLOURS[0], alpha=0.4, rasterized=True)
+        points[0].set(markersize=1.0, markeredgewidth=0.0)
+        axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel=names[0], ylabel=names[1], aspect="equal")
+        axes.set_title(told.replace(" over ", "\n"))
         written = io.BytesIO()
         figure.savefig(written, format=path.suffix[1:], metadata={"Date": None} if path.suffix == ".svg" else None)
     try:
