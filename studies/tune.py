@@ -31,7 +31,7 @@ def measure(
     from robustbench_pix.catalogue.specs import EvaluationSpec
     from robustbench_pix.catalogue.workspace import Workspace
     from robustbench_pix.data.base import load_dataset
-    from robustbench_pix.data.preparation import regularization_images, split
+    from robustbench_pix.data.preparation import regularization_data, split
     from robustbench_pix.evaluation.batch import AttackSetting
     from robustbench_pix.evaluation.evaluate import evaluate
     from robustbench_pix.networks.building import build_network
@@ -61,7 +61,7 @@ def measure(
             if combination.regularization_data == combination.task
             else load_dataset(combination.regularization_data, None, root=Path(root), colour=task.colour)
         )
-        images = regularization_images(of, count=training.regularization_images, colour=task.colour)
+        images = regularization_data(of, count=training.regularization_images, colour=task.colour).images
         setting = RecipeContext(images, feature_shapes(network, images, "cpu"), seed)
         regularizer = SimilarityRegularizer(setting, **{k: v for k, v in resolved.items() if k != "alpha"})
     trained = train(

@@ -14,10 +14,23 @@ class Declared(NamedTuple):
 
 
 SHIPPED = {
-    "similarity": Declared(("penalty",), ("pairs",)),
+    "similarity": Declared(("begin", "penalty"), ("pairs",)),
     "blur": Declared(("network",)),
     "noise-trained": Declared(("batch",)),
     "label-smoothing": Declared(("loss",)),
     "input-gradient": Declared(("penalty",), ("double_backward",)),
     "spectral": Declared(("begin", "penalty"), ("task_features",)),
+    "lowpass-data": Declared(("batch",)),
+    "mixup": Declared(("begin", "batch")),
+    "augmix": Declared(("batch", "loss")),
+    "adversarial": Declared(("batch",)),
+    "random-signs": Declared(("batch",)),
+    "fast-adversarial": Declared(("batch", "loss")),
+    "trades": Declared(("batch", "loss")),
+    "gaussian-trades": Declared(("batch", "loss")),
+    "jacobian": Declared(("batch", "penalty"), ("double_backward",)),
+    "curvature": Declared(("batch", "loss", "penalty"), ("double_backward",)),
+    "local-linearity": Declared(("batch", "loss", "penalty"), ("double_backward",)),
+    "spectral-norm": Declared(("begin", "penalty")),
+    "parseval": Declared(("penalty",)),
 }

@@ -75,6 +75,8 @@ datasets = Registry(
         "cifar10": "robustbench_pix.data.torchvision_sets:cifar10",
         "cifar100": "robustbench_pix.data.torchvision_sets:cifar100",
         "natural": "robustbench_pix.data.natural:natural",
+        "kriegeskorte92": "robustbench_pix.data.kriegeskorte:kriegeskorte92",
+        "v4": "robustbench_pix.data.v4:v4",
     },
 )
 

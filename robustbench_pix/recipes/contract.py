@@ -12,7 +12,7 @@ The declared needs (``pairs``, ``singles``, ``task_features``, ``double_backward
 recipe. From them it plans the forward passes, fuses them into one and captures the step on a GPU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import getattr_static
 from pathlib import Path
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robustbench_pix.data.recording import Recording
 from robustbench_pix.errors import JobFailedError
 from robustbench_pix.recipes.tools import Tools
 
@@ -56,6 +57,9 @@ class RecipeContext:
         task: name of the task.
         classes: number of classes of the task.
         steps_per_epoch, epochs: of the training.
+        labels: of the regularization data, int64 (N,), in the order of the images; None where they have none.
+        recording: the neural recording that the regularization data carry; None where they carry none.
+        untrained: returns an untrained network of the task's kind, on the CPU, whose weights depend on a seed alone.
     """
 
     images: Tensor
@@ -66,6 +70,9 @@ class RecipeContext:
     classes: int = 0
     steps_per_epoch: int = 0
     epochs: int = 0
+    labels: Tensor | None = None
+    recording: Recording | None = None
+    untrained: Callable[[int], nn.Module] | None = None
 
 
 class Batch(NamedTuple):

@@ -38,9 +38,13 @@ class DataLocation(Spec):
 
 
 class ImagesLocation(DataLocation):
-    """Where regularization data is found again, and how many of its images are taken."""
+    """Where regularization data is found again, how many of its images are taken, and the size of the task's images.
+
+    ``size``: height and width, to which the images of a recording are brought.
+    """
 
     count: int
+    size: tuple[int, int] | None = None
 
 
 class CodeLocation(Spec):

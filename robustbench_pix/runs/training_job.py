@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from robustbench_pix.recipes.contract import Recipe, RecipeContext, needs_images
 from robustbench_pix.runs.external_model import rebuilt
 from robustbench_pix.runs.identities import TrainingIdentity
 from robustbench_pix.runs.job import CodeLocation, ExternalJob, TrainingContext, TrainingJob, recorded_job
-from robustbench_pix.runs.locations import code_locations, load, load_regularization_images
+from robustbench_pix.runs.locations import code_locations, load, load_regularization_data
 from robustbench_pix.runs.store import WEIGHTS, Store
 from robustbench_pix.training.batches import TrainingData
 from robustbench_pix.training.loop import training
@@ -42,7 +43,8 @@ def run_training(
         folder = context.recipe_folder
         target = regularizers.load(added.regularizer, folder)
         regularizers.require_source(added.regularizer, folder, added.source)
-        images = load_regularization_images(context.images_data) if needs_images(target) else images
+        regularizing = load_regularization_data(context.images_data) if needs_images(target) else None
+        images = regularizing.images if regularizing else images
         setting = RecipeContext(
             images=images,
             feature_shapes=feature_shapes(network, images if len(images) else data.train_images, device),
@@ -52,6 +54,9 @@ def run_training(
             classes=context.classes,
             steps_per_epoch=len(batch_sizes(protocol, len(parts[0]))),
             epochs=protocol.epochs,
+            labels=regularizing and regularizing.labels,
+            recording=regularizing and regularizing.recording,
+            untrained=partial(_initialized, identity, context),
         )
         with global_streams("regularizer", seed):
             recipe = build_recipe(target, setting, context.recipe_parameters, added.regularizer).to(device)
@@ -77,14 +82,7 @@ def run_training(
 
 def network_of(identity: TrainingIdentity, context: TrainingContext) -> nn.Module:
     """Return the freshly initialized network of a training, as its recipe changes it, on the CPU."""
-    network = build_network(
-        identity.task.network,
-        context.task_folder,
-        identity.task.network_parameters,
-        channels=context.channels,
-        classes=context.classes,
-        seed=identity.seed,
-    )
+    network = _initialized(identity, context, identity.seed)
     added = identity.regularization
     if added is None or not added.own_network:
         return network
@@ -96,6 +94,18 @@ def network_of(identity: TrainingIdentity, context: TrainingContext) -> nn.Modul
         channels=context.channels,
         classes=context.classes,
         seed=identity.seed,
+    )
+
+
+def _initialized(identity: TrainingIdentity, context: TrainingContext, seed: int) -> nn.Module:
+    """Return a network of the task, freshly initialized from a seed, on the CPU."""
+    return build_network(
+        identity.task.network,
+        context.task_folder,
+        identity.task.network_parameters,
+        channels=context.channels,
+        classes=context.classes,
+        seed=seed,
     )
 
 

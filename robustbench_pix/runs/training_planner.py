@@ -4,18 +4,18 @@ import inspect
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from robustbench_pix.catalogue.registries import datasets, networks, regularizers
 from robustbench_pix.catalogue.regularizer_parameters import Penalty
 from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
+from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
 from robustbench_pix.recipes.building import require_known_parameters
 from robustbench_pix.recipes.contract import Recipe, defines, needs_images, remains_without_penalty
+from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs.identities import Regularization, TrainedTask, TrainingIdentity
 from robustbench_pix.runs.job import DataLocation, TrainingContext, TrainingJob
-from robustbench_pix.runs.locations import images_location, load_regularization_images, place
+from robustbench_pix.runs.locations import images_location, load_regularization_data, place
 from robustbench_pix.runs.request import SOURCE_SEED, Combination, RunConfig
 
 
@@ -71,6 +71,7 @@ class TrainingPlanner:
             config.data_folder,
             self.colour,
             task.training.regularization_images,
+            (self.data.train_images.shape[2], self.data.train_images.shape[3]),
         )
         self.images_digest: str | None = None
 
@@ -90,8 +91,14 @@ class TrainingPlanner:
             if isinstance(target, type) and issubclass(target, Recipe):
                 if reason := target.unavailable(parameters, recipe.folder):
                     return None, reason
-                images = len(self._images()) if with_images else 0
-                files, named = target.check(parameters, recipe.folder, images), target.file_parameters
+                if with_images and issubclass(target, Regularizer):
+                    if reason := target.lacking(parameters, self._images()):
+                        return None, reason
+                    files = target.content(parameters, recipe.folder, self._images())
+                else:
+                    images = len(self._images().images) if with_images else 0
+                    files = target.check(parameters, recipe.folder, images)
+                named = target.file_parameters
             return Regularization(
                 regularizer=reference or recipe.regularizer,
                 source=regularizers.source(recipe.regularizer, recipe.folder),
@@ -174,10 +181,10 @@ class TrainingPlanner:
         """The size of the task for a title, unless it is full."""
         return "" if self.config.size == "full" else f", {self.config.size}"
 
-    def _images(self) -> Tensor:
-        return load_regularization_images(self.images_location)
+    def _images(self) -> RegularizationData:
+        return load_regularization_data(self.images_location)
 
     def _digest_of_images(self) -> str:
         if self.images_digest is None:
-            self.images_digest = ImageData(self._images()).digest
+            self.images_digest = ImageData(self._images().images).digest
         return self.images_digest

@@ -49,8 +49,8 @@ def test_slots_that_do_nothing_leave_every_bit_of_the_weights():
 
 
 def test_what_a_recipe_defines_is_told_from_what_it_inherits():
-    assert defines(SimilarityRegularizer, "penalty")
-    assert not any(defines(SimilarityRegularizer, slot) for slot in ("network", "begin", "batch", "loss"))
+    assert all(defines(SimilarityRegularizer, slot) for slot in ("penalty", "begin"))
+    assert not any(defines(SimilarityRegularizer, slot) for slot in ("network", "batch", "loss"))
     assert not remains_without_penalty(SimilarityRegularizer)
     assert remains_without_penalty(Identities)
     assert needs_images(SimilarityRegularizer)
