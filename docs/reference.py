@@ -12,12 +12,12 @@ from typing import Any, get_args
 
 import click
 
-from robustbench_pix.catalogue import specs
+from robustbench_pix.catalogue import recipe_spec, specs
 from robustbench_pix.cli import main
 from robustbench_pix.results import columns, derived_columns
 
 SPECS = {
-    "Recipes": ("models/*.toml", specs.RecipeSpec),
+    "Recipes": ("models/*.toml", recipe_spec.RecipeSpec),
     "Tasks": ("models/tasks/*.toml", specs.TaskSpec),
     "`[training]` of a task": ("", specs.TrainingSpec),
     "Attacks": ("attacks/*.toml", specs.AttackSpec),

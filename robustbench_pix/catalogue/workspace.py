@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from robustbench_pix.catalogue.findings import describe
-from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, RecipeSpec, SuiteSpec, TaskSpec, Tuned
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec, Tuned
+from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, SuiteSpec, TaskSpec
 from robustbench_pix.errors import MOST_CHARACTERS, UserError, short, shortened, unknown
 
 LONGEST = 100

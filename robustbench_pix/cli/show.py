@@ -6,9 +6,10 @@ from typing import Any
 import rich_click as click
 
 from robustbench_pix.catalogue import recipe_slots
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.registries import datasets, regularizers
 from robustbench_pix.catalogue.regularizer_parameters import check_parameters
-from robustbench_pix.catalogue.specs import CatalogueSpec, RecipeSpec
+from robustbench_pix.catalogue.specs import CatalogueSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli.options import listing_options
 from robustbench_pix.cli.output import write_fields

@@ -37,7 +37,7 @@ def hold_out(allowed: Tensor | None, pairs: int) -> HeldOut:
 
 @torch.no_grad()
 def reached_similarity(tools: Tools, centres: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Return S^CNN of all regularization images in eval mode, (images, images), on the network's device.
+    """Return S^CNN of all images of the regularization data in eval mode, (images, images), on the network's device.
 
     Args:
         tools: of the training.

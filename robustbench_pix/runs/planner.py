@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, MinimalDistanceAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.libraries.classes import ENGINES, engine_of
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.registries import attacks
-from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, SuiteSpec, TaskSpec
+from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, SuiteSpec, TaskSpec
 from robustbench_pix.errors import UserError
 from robustbench_pix.identity import NUMERICS_VERSION, digest
 from robustbench_pix.runs.external_model import ExaminedModel, examine

@@ -4,9 +4,10 @@ import inspect
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.registries import datasets, networks, regularizers
 from robustbench_pix.catalogue.regularizer_parameters import Penalty
-from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, TaskSpec
+from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
