@@ -159,6 +159,8 @@ class CombinationPlanner:
             return PlannedRow({**facts, "status": "not run", "note": reason, "recipe_hash": ""})
         added = regularization.model_dump(mode="json") if regularization else None
         facts |= {"status": "", "note": "", "recipe_hash": digest(added)}
+        if own := [spec.name for spec in self.specs if spec.attack in self.trainings.trained_on(recipe)]:
+            facts["remark"] = "; ".join(f"{attack}: trained on this attack" for attack in own)
         runs: list[PlannedRun] = []
         for seed in self.config.seeds:
             model = self.plan.add(self.trainings.training(recipe, penalty, regularization, seed, self.trainings.own))

@@ -112,6 +112,13 @@ class TrainingPlanner:
         except ValueError as error:
             raise UserError(f"{recipe.path}: {recipe.regularizer} refused its parameters: {error}.") from error
 
+    def trained_on(self, recipe: RecipeSpec) -> tuple[str, ...]:
+        """Return the attacks, as they are registered, on whose images a recipe trains."""
+        if recipe.regularizer is None:
+            return ()
+        named: tuple[str, ...] = getattr(regularizers.load(recipe.regularizer, recipe.folder), "trained_on", ())
+        return named
+
     def training(
         self,
         recipe: RecipeSpec | None,

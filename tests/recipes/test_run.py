@@ -4,17 +4,21 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 import robustbench_pix as rbp
+from robustbench_pix.cli import main
 from robustbench_pix.runs.store import Store
 from tests.workspaces import LEARNT, tiny_workspace
 
 OWN = """
 import torch
 import robustbench_pix as rbp
+from robustbench_pix.cli import main
 
 
 class Halved(torch.nn.Module):
@@ -81,6 +85,19 @@ def test_recipes_of_every_slot_train_and_are_attacked(folder):
     table = run(folder, "unregularized", "blur", "noise-trained", "spectral", "own", "weights")
     assert table["recipe"].nunique() == 6
     assert table.groupby("recipe")["accuracy"].mean().nunique() > 3
+
+
+def test_a_row_says_on_which_attacks_its_recipe_was_trained(folder, monkeypatch):
+    run(folder, "unregularized", "noise-trained", "adversarial", suite="tiny")
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = " ".join(CliRunner().invoke(main, ["leaderboard", "--workspace", str(folder)]).output.split())
+    assert "noise-trained - gaussian: trained on this attack" in shown
+    assert "adversarial - transfer-fgsm: trained on this attack" in shown
+    CliRunner().invoke(main, ["publish", "--workspace", str(folder)])
+    notes = pd.read_csv(folder / "leaderboard/leaderboard.csv", keep_default_na=False).set_index("recipe")["note"]
+    assert notes["noise-trained"].split("; ")[0] == "gaussian: trained on this attack"
+    assert "trained on" not in notes["unregularized"]
+    assert "trained on this attack" in (folder / "leaderboard/index.html").read_text()
 
 
 def test_what_uses_no_regularization_data_is_trained_once_for_all(folder):
