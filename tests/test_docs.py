@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 import robustbench_pix as rbp
+from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli import main
 from tests.workspaces import tiny_workspace
 
@@ -103,6 +104,16 @@ def test_the_attack_that_the_page_shows_passes_its_certificate(tmp_path):
     assert "0 fail" in result.output
     for name in ("sign-opt", "mine"):
         assert CliRunner().invoke(main, ["show", name, "--workspace", str(tmp_path)]).exit_code == 0
+
+
+def test_the_table_of_recipes_is_that_of_their_files():
+    page = (DOCS / "recipes.md").read_text()
+    assert page.partition("<!-- python docs/recipes_table.py -->\n")[2] == load("recipes_table").table()
+    named = set(re.findall(r"`([a-z0-9-]+)`", page.partition("## All recipes")[0].partition("## Which control")[2]))
+    assert named <= set(Workspace(ROOT).names("models"))
+    for name in named:
+        spec = Workspace(ROOT).recipe(name)
+        assert not spec.controls or f"`{spec.controls}`" in page
 
 
 def test_the_regularizer_page_shows_what_the_readme_shows():
