@@ -1,5 +1,6 @@
 """The regularizer ``similarity``: similarities of image pairs are pulled towards a target (equations 1 and 2)."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from robustbench_pix.recipes.contract import RecipeContext, Step
 from robustbench_pix.recipes.tools import Tools
 from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.regularizers.held_out import correlation_at, reached_similarity
-from robustbench_pix.regularizers.neural import file_digest, neural_similarity
+from robustbench_pix.regularizers.neural import file_digest, neural_recording, neural_similarity
+from robustbench_pix.regularizers.responses import neuron_weights
 from robustbench_pix.regularizers.similarity import feature_similarity, similarity_loss
 from robustbench_pix.regularizers.targets import build_target
 
 RUNNING_MEAN_MOMENTUM = 0.1
+
+logger = logging.getLogger(__name__)
 
 
 class SimilarityRegularizer(Regularizer):
@@ -69,6 +73,11 @@ class SimilarityRegularizer(Regularizer):
         if specification.target != "neural":
             return None
         neural_similarity(specification, folder, len(data.images), data.recording)
+        if specification.weights is None:
+            recording = neural_recording(specification, folder, data.recording)
+            for session in recording.chosen(specification.sessions):
+                if session.responses is not None and neuron_weights(session, None) is None:
+                    logger.warning("%s: no repeats tell how reliable a neuron is, so all weigh the same.", session.name)
         return file_digest(specification, folder, data.recording)
 
     def allowed(self) -> Tensor | None:

@@ -95,3 +95,14 @@ def test_what_images_lack_is_told(workspace):
             workspace=Workspace(workspace), suite="tiny", recipes=["unregularized", recipe], on=[on], seeds="1"
         )
         assert reason in str([row.facts["note"] for row in make_plan(config, "cpu").rows])
+
+
+def test_a_recording_without_repeats_says_that_all_neurons_weigh_the_same(workspace, monkeypatch, caplog):
+    monkeypatch.setitem(datasets.registered, "recorded", recorded(RESPONSES[:, :, 0]))
+    neural(workspace)
+    assert caplog.messages == [
+        f"{name}: no repeats tell how reliable a neuron is, so all weigh the same." for name in "ab"
+    ]
+    caplog.clear()
+    neural(workspace, weights='"none"')
+    assert caplog.messages == []
