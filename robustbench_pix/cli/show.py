@@ -24,6 +24,8 @@ IMAGES = {
     "cifar10": "the first 5,000 training images, 32x32, cropped and flipped once by a fixed stream",
     "cifar100": "the first 5,000 training images, 32x32, cropped and flipped once by a fixed stream",
     "natural": "5,000 pictures of the folder natural/, by a fixed permutation of the sorted paths, cropped 9:16, 36x64",
+    "kriegeskorte92": "92 images of objects with similarities of macaque and human inferior temporal cortex",
+    "v4": "640 images with the spike counts of 50 neurons of macaque V4, 6 to 10 repeats",
 }
 
 
