@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from benchmarks.timing import Time, middle, now
 from benchmarks.workload import ALPHA, Work, gray_pictures
+from robustbench_pix.training.batches import TrainingData
 from robustbench_pix.training.loop import training
 from robustbench_pix.training.side_by_side import SharedClock, side_by_side
-from robustbench_pix.training.steps import TrainingData
 
 VALIDATION_SHARE = 100
 """One validation image for so many training images, as in the paper."""
@@ -99,7 +99,7 @@ def without_graphs() -> Iterator[None]:
 @contextmanager
 def fusion(fused: bool) -> Iterator[None]:
     """Fuse the three forwards, or do them in turn, whatever network and device gain from."""
-    with patch("robustbench_pix.training.loop.gains_from_fusion", lambda network, images: fused):
+    with patch("robustbench_pix.training.step.gains_from_fusion", lambda network, images: fused):
         yield
 
 

@@ -10,7 +10,8 @@ from torch.nn import functional
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.data.base import to_gray
 from robustbench_pix.networks.building import build_network
-from robustbench_pix.regularizers.base import Regularizer, RegularizerContext
+from robustbench_pix.recipes.contract import RecipeContext
+from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
 from robustbench_pix.runs.training_job import feature_shapes
 
@@ -62,7 +63,7 @@ class Work:
 
     def regularizer(self, network: nn.Module, images: Tensor, seed: int) -> Regularizer:
         """Return the paper's regularizer with its thresholded target on images uint8 (N, 1, H, W)."""
-        setting = RegularizerContext(images, feature_shapes(network, images, "cpu"), seed)
+        setting = RecipeContext(images, feature_shapes(network, images, "cpu"), seed)
         return SimilarityRegularizer(setting, target="thresholded", threshold=THRESHOLD, pairs=self.pairs)
 
 

@@ -12,12 +12,12 @@ from typing import Any, get_args
 
 import click
 
-from robustbench_pix.catalogue import specs
+from robustbench_pix.catalogue import recipe_spec, specs
 from robustbench_pix.cli import main
 from robustbench_pix.results import columns, derived_columns
 
 SPECS = {
-    "Recipes": ("models/*.toml", specs.RecipeSpec),
+    "Recipes": ("models/*.toml", recipe_spec.RecipeSpec),
     "Tasks": ("models/tasks/*.toml", specs.TaskSpec),
     "`[training]` of a task": ("", specs.TrainingSpec),
     "Attacks": ("attacks/*.toml", specs.AttackSpec),
@@ -28,10 +28,11 @@ SPECS = {
 MEANINGS = {
     "summary": "One line for lists and tables",
     "reference": "The paper or data set that the idea comes from",
-    "regularizer": "A registered name, `file.py:function` or `package.module:function`; absent: no penalty",
-    "parameters": "Of the algorithm; those of a regularizer include `alpha`, the weight of the penalty",
+    "regularizer": "Also written `recipe`: a registered name, `file.py:Class` or `package.module:Class`, or a function "
+    "of that kind; absent: nothing is added",
+    "parameters": "Of the algorithm; those of a recipe include `alpha`, the weight of the penalty",
     "tuned": "Parameters for one combination: `task`, `images` (the regularization data), and what differs there",
-    "controls": "Of a control: the recipe whose parameters and tuning it shares",
+    "controls": "Of a control: the recipe that it controls; where both name one class, it shares parameters and tuning",
     "dataset": "A registered data set",
     "network": "A registered network",
     "network_parameters": "Arguments of the network",

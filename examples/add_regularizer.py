@@ -27,7 +27,7 @@ parameters = { alpha = 0.1, layer = 0 }
 
 
 @rbp.regularizer("smooth")
-def smooth(step: rbp.PairStep, *, layer: int = 0) -> torch.Tensor:
+def smooth(step: rbp.Step, *, layer: int = 0) -> torch.Tensor:
     """Return the mean squared difference of both images' feature maps in one layer."""
     return torch.nn.functional.mse_loss(step.first[layer], step.second[layer])
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from robustbench_pix.data.base import ImageData
     from robustbench_pix.errors import RobustBenchPixError, UserError
     from robustbench_pix.randomness import ImageKey
-    from robustbench_pix.regularizers.base import PairStep, Regularizer, RegularizerContext
+    from robustbench_pix.recipes.contract import Batch, Recipe, RecipeContext, Step
+    from robustbench_pix.recipes.tools import Tools
+    from robustbench_pix.regularizers.base import Regularizer
+    from robustbench_pix.runs.manifest import file_digest
     from robustbench_pix.runs.training_job import load_model
 
 _ELSEWHERE = {
@@ -27,9 +30,13 @@ _ELSEWHERE = {
     "load_model": "robustbench_pix.runs.training_job",
     "RobustBenchPixError": "robustbench_pix.errors",
     "UserError": "robustbench_pix.errors",
+    "file_digest": "robustbench_pix.runs.manifest",
     "Regularizer": "robustbench_pix.regularizers.base",
-    "RegularizerContext": "robustbench_pix.regularizers.base",
-    "PairStep": "robustbench_pix.regularizers.base",
+    "Recipe": "robustbench_pix.recipes.contract",
+    "RecipeContext": "robustbench_pix.recipes.contract",
+    "Batch": "robustbench_pix.recipes.contract",
+    "Step": "robustbench_pix.recipes.contract",
+    "Tools": "robustbench_pix.recipes.tools",
     "FixedStrengthAttack": "robustbench_pix.attacks.base",
     "MinimalDistanceAttack": "robustbench_pix.attacks.base",
     "ImageKey": "robustbench_pix.randomness",
@@ -40,19 +47,23 @@ _REGISTRIES = {"regularizer": "regularizers", "attack": "attacks", "dataset": "d
 
 __all__ = [
     "AttackContext",
+    "Batch",
     "FixedStrengthAttack",
     "ImageData",
     "ImageKey",
     "MinimalDistanceAttack",
-    "PairStep",
+    "Recipe",
+    "RecipeContext",
     "Regularizer",
-    "RegularizerContext",
     "RobustBenchPixError",
+    "Step",
+    "Tools",
     "UserError",
     "__version__",
     "attack",
     "dataset",
     "evaluate",
+    "file_digest",
     "load_model",
     "network",
     "regularizer",

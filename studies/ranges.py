@@ -113,8 +113,8 @@ def trained(on: str, size: str, number: int, root: str, folder: str | None) -> t
     from robustbench_pix.data.preparation import split
     from robustbench_pix.networks.building import build_network
     from robustbench_pix.runs.request import SOURCE_SEED
+    from robustbench_pix.training.batches import TrainingData
     from robustbench_pix.training.loop import train
-    from robustbench_pix.training.steps import TrainingData
 
     torch.set_num_threads(1)
     seed = SOURCE_SEED + number

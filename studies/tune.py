@@ -31,16 +31,16 @@ def measure(
     from robustbench_pix.catalogue.specs import EvaluationSpec
     from robustbench_pix.catalogue.workspace import Workspace
     from robustbench_pix.data.base import load_dataset
-    from robustbench_pix.data.preparation import regularization_images, split
+    from robustbench_pix.data.preparation import regularization_data, split
     from robustbench_pix.evaluation.batch import AttackSetting
     from robustbench_pix.evaluation.evaluate import evaluate
     from robustbench_pix.networks.building import build_network
-    from robustbench_pix.regularizers.base import RegularizerContext
+    from robustbench_pix.recipes.contract import RecipeContext
     from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
     from robustbench_pix.runs.request import parse_combination
     from robustbench_pix.runs.training_job import feature_shapes
+    from robustbench_pix.training.batches import TrainingData
     from robustbench_pix.training.loop import train
-    from robustbench_pix.training.steps import TrainingData
 
     torch.set_num_threads(1)
     combination = parse_combination(on)
@@ -61,8 +61,8 @@ def measure(
             if combination.regularization_data == combination.task
             else load_dataset(combination.regularization_data, None, root=Path(root), colour=task.colour)
         )
-        images = regularization_images(of, count=training.regularization_images, colour=task.colour)
-        setting = RegularizerContext(images, feature_shapes(network, images, "cpu"), seed)
+        images = regularization_data(of, count=training.regularization_images, colour=task.colour).images
+        setting = RecipeContext(images, feature_shapes(network, images, "cpu"), seed)
         regularizer = SimilarityRegularizer(setting, **{k: v for k, v in resolved.items() if k != "alpha"})
     trained = train(
         network,

@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
 
+import robustbench_pix as rbp
+from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.cli import main
+from tests.workspaces import tiny_workspace
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -102,11 +106,47 @@ def test_the_attack_that_the_page_shows_passes_its_certificate(tmp_path):
         assert CliRunner().invoke(main, ["show", name, "--workspace", str(tmp_path)]).exit_code == 0
 
 
+def test_the_table_of_recipes_is_that_of_their_files():
+    page = (DOCS / "recipes.md").read_text()
+    assert page.partition("<!-- python docs/recipes_table.py -->\n")[2] == load("recipes_table").table()
+    named = set(re.findall(r"`([a-z0-9-]+)`", page.partition("## All recipes")[0].partition("## Which control")[2]))
+    assert named <= set(Workspace(ROOT).names("models"))
+    for name in named:
+        spec = Workspace(ROOT).recipe(name)
+        assert not spec.controls or f"`{spec.controls}`" in page
+
+
 def test_the_regularizer_page_shows_what_the_readme_shows():
     readme = (ROOT / "README.md").read_text()
     files = files_of("how-to/add-a-regularizer.md")
     assert len(files) == 2
     assert all(text in readme for text in files.values())
+
+
+def test_the_recipes_that_the_page_shows_are_trained_and_attacked(tmp_path):
+    files = files_of("how-to/add-a-recipe.md")
+    for place, text in files.items():
+        (tiny_workspace(tmp_path) / place).write_text(text)
+        lines = [line for line in text.splitlines() if line.strip()]
+        assert len(lines) < 40
+    (tmp_path / "attacks/suites/noise.toml").write_text('version = 1\nsummary = "x"\nattacks = ["gaussian"]\n')
+    np.save(tmp_path / "models/responses.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    recipes = {Path(place).stem for place in files}
+    assert recipes == {"halved", "brightened", "focal", "anchored", "predicted"}
+    rbp.run(
+        recipes=sorted(recipes),
+        suite="noise",
+        on="tiny",
+        seeds="1",
+        workspace=tmp_path,
+        executor="inline",
+        device="cpu",
+    )
+    assert {
+        json.loads(spec.read_text())["context"]["recipe"] for spec in tmp_path.glob("runs/train-*/spec.json")
+    } == recipes
+    shown = CliRunner().invoke(main, ["show", "predicted", "--workspace", str(tmp_path), "--format", "json"])
+    assert {row["field"]: row["value"] for row in json.loads(shown.output)}["slots"] == ["penalty"]
 
 
 def test_the_site_lists_every_page_once():

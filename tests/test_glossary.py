@@ -131,6 +131,7 @@ DOCSTRINGS_OF = [
     "evaluation",
     "leaderboard",
     "networks",
+    "recipes",
     "regularizers",
     "results",
     "runs",

@@ -12,10 +12,10 @@ from robustbench_pix.data.digits import digits
 from robustbench_pix.identity import NUMERICS_VERSION
 from robustbench_pix.networks.building import build_network
 from robustbench_pix.randomness import key_integer, stream
-from robustbench_pix.regularizers.base import RegularizerContext
+from robustbench_pix.recipes.contract import RecipeContext
 from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
+from robustbench_pix.training.batches import TrainingData
 from robustbench_pix.training.loop import train
-from robustbench_pix.training.steps import TrainingData
 
 GOLDEN = {"version": 3, "task_loss": 1.86356, "penalty": 22.6728, "validation_loss": 1.87322}
 
@@ -32,7 +32,7 @@ def test_a_short_training(tmp_path):
     network = build_network("small", None, {"width": 4}, channels=1, classes=10, seed=0)
     images = data.train_images[:200]
     shapes = tuple(tap.shape[1:] for tap in network.eval().features(images[:1] / 255))
-    regularizer = SimilarityRegularizer(RegularizerContext(images, shapes, 0), target="thresholded", threshold=0.4)
+    regularizer = SimilarityRegularizer(RecipeContext(images, shapes, 0), target="thresholded", threshold=0.4)
     parts = TrainingData(
         data.train_images[:320], data.train_labels[:320], data.validation_images, data.validation_labels, images
     )

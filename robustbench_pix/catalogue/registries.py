@@ -5,7 +5,27 @@ from robustbench_pix.catalogue.registry import Registry
 regularizers = Registry(
     "regularizer",
     "robustbench_pix.regularizers",
-    {"similarity": "robustbench_pix.regularizers.similarity_regularizer:SimilarityRegularizer"},
+    {
+        "similarity": "robustbench_pix.regularizers.similarity_regularizer:SimilarityRegularizer",
+        "blur": "robustbench_pix.recipes.blur:Blur",
+        "noise-trained": "robustbench_pix.recipes.noise_training:NoiseTrained",
+        "label-smoothing": "robustbench_pix.recipes.label_smoothing:LabelSmoothing",
+        "input-gradient": "robustbench_pix.recipes.input_gradient:InputGradient",
+        "spectral": "robustbench_pix.recipes.spectrum:Spectral",
+        "lowpass-data": "robustbench_pix.recipes.lowpass_data:LowPassData",
+        "mixup": "robustbench_pix.recipes.mixup:Mixup",
+        "augmix": "robustbench_pix.recipes.augmix:AugMix",
+        "adversarial": "robustbench_pix.recipes.adversarial:Adversarial",
+        "random-signs": "robustbench_pix.recipes.adversarial:RandomSigns",
+        "fast-adversarial": "robustbench_pix.recipes.fast_adversarial:FastAdversarial",
+        "trades": "robustbench_pix.recipes.trades:Trades",
+        "gaussian-trades": "robustbench_pix.recipes.trades:GaussianTrades",
+        "jacobian": "robustbench_pix.recipes.jacobian:Jacobian",
+        "curvature": "robustbench_pix.recipes.curvature:Curvature",
+        "local-linearity": "robustbench_pix.recipes.local_linearity:LocalLinearity",
+        "spectral-norm": "robustbench_pix.recipes.spectral_norm:SpectralNorm",
+        "parseval": "robustbench_pix.recipes.parseval:Parseval",
+    },
 )
 
 attacks = Registry(
@@ -55,6 +75,8 @@ datasets = Registry(
         "cifar10": "robustbench_pix.data.torchvision_sets:cifar10",
         "cifar100": "robustbench_pix.data.torchvision_sets:cifar100",
         "natural": "robustbench_pix.data.natural:natural",
+        "kriegeskorte92": "robustbench_pix.data.kriegeskorte:kriegeskorte92",
+        "v4": "robustbench_pix.data.v4:v4",
     },
 )
 

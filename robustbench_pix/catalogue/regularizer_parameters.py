@@ -21,14 +21,43 @@ class Penalty(NamedTuple):
         return {"alpha": self.alpha, **self.parameters}
 
 
+Target = Literal[
+    "pixel",
+    "thresholded",
+    "low",
+    "high",
+    "positive",
+    "negative",
+    "double",
+    "labels",
+    "random-network",
+    "v1-model",
+    "neural",
+    "zero",
+    "none",
+]
+
+BELONGS_TO: dict[str, Target] = {
+    "centred": "labels",
+    "cells": "v1-model",
+    "similarity": "neural",
+    "responses": "neural",
+    "weights": "neural",
+    "standardize": "neural",
+    "sessions": "neural",
+}
+"""Parameter -> the one target that takes it."""
+
+
 class SimilarityParameters(BaseModel):
-    """Parameters of the regularizer ``similarity`` (method: Attias, Pehlevan, Obeid 2024, equations 1 to 3)."""
+    """Parameters of the regularizer ``similarity`` (method: Attias, Pehlevan, Obeid 2024, equations 1 to 3).
+
+    Those that are None enter no identity, so that a recipe keeps its own where a parameter is added.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    target: Literal[
-        "pixel", "thresholded", "low", "high", "positive", "negative", "double", "neural", "zero", "none"
-    ] = "thresholded"
+    target: Target = "thresholded"
     threshold: float = Field(default=0.8, gt=0, lt=1)
     second_threshold: float | None = Field(default=None, gt=0, lt=1)
     shuffled: bool = False
@@ -36,6 +65,11 @@ class SimilarityParameters(BaseModel):
     similarity: str | None = None
     responses: str | None = None
     order: str | None = None
+    weights: Literal["corrected", "uncorrected", "none"] | None = None
+    standardize: bool | None = None
+    sessions: list[str] | None = Field(default=None, min_length=1)
+    centred: bool | None = None
+    cells: Literal["complex", "simple", "both"] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "SimilarityParameters":
@@ -45,8 +79,9 @@ class SimilarityParameters(BaseModel):
             raise ValueError("second_threshold must be below threshold")
         if self.similarity and self.responses:
             raise ValueError("give similarity or responses, not both")
-        if (self.similarity or self.responses) and self.target != "neural":
-            raise ValueError('similarity and responses belong to target = "neural"')
+        for name, target in BELONGS_TO.items():
+            if getattr(self, name) is not None and self.target != target:
+                raise ValueError(f'{name} can only belong to target = "{target}"')
         if (self.similarity or self.responses) and not self.order:
             raise ValueError('state the order of the images: order = "prepared", or the file with their indices')
         return self

@@ -1,4 +1,4 @@
-"""The specifications that catalogue files state, checked field by field: recipes, tasks, attacks and suites."""
+"""The specifications that catalogue files state, checked field by field: tasks, attacks and suites."""
 
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from robustbench_pix.catalogue.findings import json_values, nested, together
-from robustbench_pix.catalogue.regularizer_parameters import Penalty, check_parameters
 from robustbench_pix.catalogue.strengths import StatedStrengths, Strengths, check_radii
 from robustbench_pix.errors import short
 
@@ -64,52 +63,6 @@ class CatalogueSpec(Spec):
     def folder(self) -> Path:
         """The folder in which ``file.py:attribute`` is looked up."""
         return self.path.parent
-
-
-class Tuned(BaseModel):
-    """Parameters that hold for one combination only: ``task``, ``images``, and whatever else is overridden."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-    task: str
-    images: str
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The overriding parameters."""
-        return dict(self.model_extra or {})
-
-
-class RecipeSpec(CatalogueSpec):
-    """What is added to training. ``controls`` names the recipe whose parameters and tuning this control shares."""
-
-    regularizer: str | None = None
-    parameters: Parameters = {}
-    tuned: tuple[Tuned, ...] = ()
-    controls: str | None = None
-
-    @field_validator("parameters")
-    @classmethod
-    def _parameters(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "regularizer" in info.data:
-            check_parameters(info.data["regularizer"], parameters)
-        return parameters
-
-    @field_validator("tuned")
-    @classmethod
-    def _tuned(cls, tuned: tuple[Tuned, ...], info: ValidationInfo) -> tuple[Tuned, ...]:
-        if {"regularizer", "parameters"} <= set(info.data):
-            general, regularizer = info.data["parameters"], info.data["regularizer"]
-            together(
-                partial(check_parameters, regularizer, {**general, **own.parameters}, f"tuned.{own.task}:{own.images}")
-                for own in tuned
-            )
-        return tuned
-
-    def penalty(self, task: str, images: str) -> Penalty | None:
-        """Return what is added on one combination: the general parameters, then those tuned for it."""
-        overrides = [t.parameters for t in self.tuned if (t.task, t.images) == (task, images)]
-        return check_parameters(self.regularizer, {**self.parameters, **(overrides[-1] if overrides else {})})
 
 
 class TrainingSpec(Spec):

@@ -1,7 +1,9 @@
 """A workspace: a folder with models/, attacks/, runs/ and leaderboard/; its own files win over shipped ones."""
 
+import fnmatch
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from robustbench_pix.catalogue.findings import describe
-from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, RecipeSpec, SuiteSpec, TaskSpec, Tuned
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec, Tuned
+from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, SuiteSpec, TaskSpec
 from robustbench_pix.errors import MOST_CHARACTERS, UserError, short, shortened, unknown
 
 LONGEST = 100
@@ -68,6 +71,9 @@ SHIPPED = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.par
 FOLDERS = {"recipe": "models", "task": "models/tasks", "attack": "attacks", "suite": "attacks/suites"}
 """What a catalogue file states -> the folder of such files, in a workspace as in the package."""
 
+ALL = "all"
+"""Stands for every recipe."""
+
 LARGEST_BYTES = 2**16
 DEEPEST = 20
 MOST_DOTS = 200
@@ -97,7 +103,7 @@ class Workspace:
         return self.root / "leaderboard"
 
     def recipe(self, name: str) -> RecipeSpec:
-        """Return a recipe; a control takes over the parameters and tuning of the recipe that it controls."""
+        """Return a recipe; a control takes over parameters and tuning of a recipe that has the same regularizer."""
         spec = self._read(RecipeSpec, "recipe", name)
         if spec.controls is None:
             return spec
@@ -108,6 +114,8 @@ class Workspace:
             raise UserError(
                 f"{spec.path}: controls = {spec.controls!r} is itself a control; name the recipe it controls."
             )
+        if controlled.regularizer != spec.regularizer:
+            return spec
         tuned = [{**_fields(override), **spec.parameters} for override in controlled.tuned]
         fields = {**spec.model_dump(), "parameters": {**controlled.parameters, **spec.parameters}}
         return _validated(RecipeSpec, {**fields, "tuned": [*tuned, *map(_fields, spec.tuned)]})
@@ -132,6 +140,24 @@ class Workspace:
         """Return the names of all catalogue files in a folder such as ``models`` or ``attacks/suites``."""
         files = [*(self.root / folder).glob("*.toml"), *(SHIPPED / folder).glob("*.toml")]
         return sorted({file.stem for file in files if file.is_file() and not file.name.startswith(".")})
+
+    def recipe_names(self, stated: Iterable[str]) -> list[str]:
+        """Return the recipes that texts state, each once: names, lists with commas, patterns with ``*``, or ``all``.
+
+        Raises:
+            UserError: no recipe matches a pattern; names are not looked up.
+
+        >>> Workspace(Path()).recipe_names(["pixel,thresholded", "unreg*"])
+        ['pixel', 'thresholded', 'unregularized']
+        """
+        known, found = self.names(FOLDERS["recipe"]), list[str]()
+        for pattern in (part.strip() for text in stated for part in text.split(",")):
+            is_pattern = any(mark in pattern for mark in "*?[")
+            matching = known if pattern == ALL else fnmatch.filter(known, pattern) if is_pattern else [pattern]
+            if not matching:
+                raise UserError(f"No recipe matches {short(pattern)}; rbp recipes lists them.")
+            found += matching
+        return list(dict.fromkeys(found))
 
     def _read(self, spec: type[AnySpec], what: str, name: str) -> AnySpec:
         known = name in self.names(FOLDERS[what])

@@ -16,6 +16,7 @@ from robustbench_pix.cli import (
     listings,
     run,
     show,
+    targets,
     verify,
     workspace,
 )
@@ -135,6 +136,7 @@ COMMANDS = (
     run.transfer,
     board.corruptions,
     figures.figures,
+    targets.targets,
     board.publish,
     verify.verify,
     verify.diff,

@@ -69,7 +69,7 @@ suite_option = click.option(
 
 recipe_option = click.option(
     "--recipe", "recipes", metavar="NAME", multiple=True, default=DEFAULT_RECIPES, show_default=True,
-    help="Recipe to train with. Repeatable.",
+    help="Recipe to train with: a name, a list a,b, a pattern 'v1-*', or all. Repeatable.",
 )  # fmt: skip
 
 on_option = click.option(

@@ -5,9 +5,11 @@ from typing import Any
 
 import rich_click as click
 
-from robustbench_pix.catalogue.registries import datasets
+from robustbench_pix.catalogue import recipe_slots
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
+from robustbench_pix.catalogue.registries import datasets, regularizers
 from robustbench_pix.catalogue.regularizer_parameters import check_parameters
-from robustbench_pix.catalogue.specs import CatalogueSpec, RecipeSpec
+from robustbench_pix.catalogue.specs import CatalogueSpec
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.cli.options import listing_options
 from robustbench_pix.cli.output import write_fields
@@ -22,6 +24,8 @@ IMAGES = {
     "cifar10": "the first 5,000 training images, 32x32, cropped and flipped once by a fixed stream",
     "cifar100": "the first 5,000 training images, 32x32, cropped and flipped once by a fixed stream",
     "natural": "5,000 pictures of the folder natural/, by a fixed permutation of the sorted paths, cropped 9:16, 36x64",
+    "kriegeskorte92": "92 images of objects with similarities of macaque and human inferior temporal cortex",
+    "v4": "640 images with the spike counts of 50 neurons of macaque V4, 6 to 10 repeats",
 }
 
 
@@ -40,7 +44,7 @@ def show(name: str, workspace: Workspace, style: str) -> None:
         row
         for kind, folder in FOLDERS.items()
         if name in workspace.names(folder)
-        for row in _entry(kind, getattr(workspace, kind)(name))
+        for row in _entry(kind, getattr(workspace, kind)(name), workspace)
     ]
     if name in datasets.names():
         rows += _rows("images", {"name": name, "content": IMAGES.get(name, "registered by a package")})
@@ -120,14 +124,30 @@ def _signs(run: str, title: str, store: Store) -> dict[str, Any]:
     return {"name": title, "verdict": verdict(evidence).partition(":")[0], "radii": radii} | answers
 
 
-def _entry(kind: str, spec: CatalogueSpec) -> list[dict[str, Any]]:
-    """Return one row a field; a recipe's defaults and tuning are filled in."""
+def _entry(kind: str, spec: CatalogueSpec, workspace: Workspace) -> list[dict[str, Any]]:
+    """Return one row a field; a recipe's defaults, tuning, slots, needs and controls are filled in."""
     fields = spec.model_dump(mode="json")
     if isinstance(spec, RecipeSpec):
         penalty = check_parameters(spec.regularizer, spec.parameters)
+        fields["recipe"] = fields.pop("regularizer")
         fields["parameters"] = penalty.stated if penalty else {}
         fields["tuned"] = {f"{t.task}:{t.images}": t.parameters for t in spec.tuned}
+        fields |= _slots(spec)
+        others = [workspace.recipe(name) for name in workspace.names(FOLDERS["recipe"])]
+        fields["control"] = {other.name: other.summary for other in others if other.controls == spec.name}
     return _rows(kind, fields)
+
+
+def _slots(spec: RecipeSpec) -> dict[str, Any]:
+    """Return what a recipe changes in training, and what it needs for that."""
+    if spec.regularizer is None:
+        return {}
+    if spec.regularizer in recipe_slots.SHIPPED:
+        return {name: list(value) for name, value in recipe_slots.SHIPPED[spec.regularizer]._asdict().items()}
+    from robustbench_pix.recipes.contract import needs_of, slots_of
+
+    target = regularizers.load(spec.regularizer, spec.folder)
+    return {"slots": slots_of(target), "needs": needs_of(target)}
 
 
 def _rows(kind: str, fields: dict[str, Any], prefix: str = "") -> list[dict[str, Any]]:

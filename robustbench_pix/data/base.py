@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from robustbench_pix.catalogue.registries import datasets
+from robustbench_pix.data.recording import Recording
 from robustbench_pix.errors import UserError
 from robustbench_pix.foreign import foreign_code
 from robustbench_pix.identity import DIGEST_LENGTH, canonical_json
@@ -35,9 +36,12 @@ class ImageData:
         classes: the number of classes, 0 without labels.
         regularization_augmentation: augmentation applied once to its images as regularization data.
         picture_credit: attribution shown with its test images; empty if they may not be published.
+        recording: what neurons answered to the training images, row k to image k. Such images are regularization
+            data; they are brought to the size of the task's images.
 
     Raises:
-        UserError: a tensor has another type or shape, a label is out of range, or images and labels do not pair up.
+        UserError: a tensor has another type or shape, a label is out of range, or images do not pair up with labels
+            or responses.
     """
 
     train_images: Tensor
@@ -49,6 +53,7 @@ class ImageData:
     classes: int = 0
     regularization_augmentation: Literal["none", "crop-and-flip"] = "none"
     picture_credit: str = ""
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
         for part in PARTS:
@@ -61,6 +66,11 @@ class ImageData:
         if self.regularization_augmentation not in AUGMENTATIONS:
             known = " or ".join(map(repr, AUGMENTATIONS))
             raise UserError(f"regularization_augmentation must be {known} (got {self.regularization_augmentation!r}).")
+        if self.recording is not None and self.recording.images != len(self.train_images):
+            raise UserError(
+                f"There are {len(self.train_images)} images and responses to {self.recording.images}; row k of the "
+                "recording must belong to image k."
+            )
 
     @cached_property
     def digest(self) -> str:

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from robustbench_pix.data.base import ImageData, in_colour
+from robustbench_pix.data.recording import Recording
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
 
@@ -82,21 +84,50 @@ class Split(NamedTuple):
     validation_labels: Tensor
 
 
-def regularization_images(data: ImageData, *, count: int, colour: str) -> Tensor:
-    """Return the regularization data, uint8 (min(count, size), C, H, W), the same for every seed and recipe.
+class RegularizationData(NamedTuple):
+    """What regularizes: images uint8 (N, C, H, W), and row by row what is known of them.
 
-    They are the first training images before any validation split (their labels are not used), augmented once where
-    the data set says so, and frozen.
+    Attributes:
+        images: the images.
+        labels: int64 (N,), None where the data set has none.
+        recording: what neurons answered, None where the data set carries no recording.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    recording: Recording | None = None
+
+
+def regularization_data(
+    data: ImageData, *, count: int, colour: str, size: tuple[int, int] | None = None
+) -> RegularizationData:
+    """Return the regularization data, the same for every seed and recipe; there are min(count, size) images.
+
+    They are the first training images before any validation split, augmented once where the data set says so, and
+    frozen. Those that carry a recording are brought to ``size``, height and width, where it is given.
 
     Raises:
         UserError: the images are too small for the data set's augmentation.
     """
     images = in_colour(data.train_images[:count], colour)
-    if data.regularization_augmentation == "none":
+    if data.recording is not None and size is not None:
+        images = resized(images, size)
+    if data.regularization_augmentation == "crop-and-flip":
+        crops = draw_crops(stream("regularization-augmentation"), len(images))
+        rows, columns, flips = (draw.to(images.device) for draw in crops)
+        images = crop_and_flip(images, rows, columns, flips)
+    labels = None if data.train_labels is None else data.train_labels[:count]
+    return RegularizationData(images, labels, data.recording and data.recording.first(count))
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return uint8 images (N, C, H, W) of another height and width: the largest centred crop, averaged over areas."""
+    height, width = size
+    if images.shape[2:] == (height, width):
         return images
-    crops = draw_crops(stream("regularization-augmentation"), len(images))
-    rows, columns, flips = (draw.to(images.device) for draw in crops)
-    return crop_and_flip(images, rows, columns, flips)
+    planes = [Image.fromarray(plane) for plane in images.flatten(0, 1).numpy()]
+    fitted = np.stack([np.asarray(ImageOps.fit(plane, (width, height), Image.Resampling.BOX)) for plane in planes])
+    return torch.from_numpy(fitted).view(*images.shape[:2], height, width)
 
 
 def split(data: ImageData, *, seed: int, fraction: float, limit: int | None) -> Split:

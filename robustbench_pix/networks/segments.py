@@ -7,7 +7,7 @@ launch of every other layer.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,11 @@ class BatchNorm2d(nn.BatchNorm2d):
     """
 
     segments: tuple[int, ...] = ()
+    differentiable_twice: bool = False
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the normalized maps, (N, C, H, W)."""
-        if not self.training or not (self.segments or inputs.device.type == "cpu"):
+        if not self.training or not (self.segments or self.differentiable_twice or inputs.device.type == "cpu"):
             return super().forward(inputs)
         segments = self.segments or (len(inputs),)
         if min(segments) * inputs.shape[2] * inputs.shape[3] == 1:
@@ -35,10 +36,26 @@ class BatchNorm2d(nn.BatchNorm2d):
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(len(segments))
         running = self.running_mean, self.running_var
+        if self.differentiable_twice:
+            parts = [self._composed(part) for part in inputs.split(segments)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
         normalized: Tensor = _Segmented.apply(
             inputs, self.weight, self.bias, running, self.momentum, self.eps, segments
         )
         return normalized
+
+    def _composed(self, inputs: Tensor) -> Tensor:
+        """Return the normalized maps of one segment by operations that autograd derives as often as wanted."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        mean = inputs.mean(dim=(0, 2, 3))
+        centred = inputs - _spread(mean)
+        variance = centred.square().mean(dim=(0, 2, 3))
+        count = inputs.numel() // len(mean)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, cast(float, self.momentum))
+            self.running_var.lerp_(variance * (count / (count - 1)), cast(float, self.momentum))
+        return centred * _spread((variance + self.eps).rsqrt() * self.weight) + _spread(self.bias)
 
 
 class _Segmented(torch.autograd.Function):
@@ -109,7 +126,7 @@ def _spread(values: Tensor) -> Tensor:
 @contextmanager
 def segmented(network: nn.Module, segments: tuple[int, ...]) -> Iterator[None]:
     """Let the ``BatchNorm2d`` of a network treat a batch of ``sum(segments)`` images as separate batches."""
-    layers = [module for module in network.modules() if isinstance(module, BatchNorm2d)]
+    layers = _layers(network)
     for layer in layers:
         layer.segments = segments
     try:
@@ -117,3 +134,20 @@ def segmented(network: nn.Module, segments: tuple[int, ...]) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.segments = ()
+
+
+@contextmanager
+def differentiable_twice(network: nn.Module) -> Iterator[None]:
+    """Let gradients through the ``BatchNorm2d`` of a network in train mode be derived again, which is slower."""
+    layers = _layers(network)
+    for layer in layers:
+        layer.differentiable_twice = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.differentiable_twice = False
+
+
+def _layers(network: nn.Module) -> list[BatchNorm2d]:
+    return [module for module in network.modules() if isinstance(module, BatchNorm2d)]

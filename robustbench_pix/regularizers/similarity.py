@@ -13,6 +13,8 @@ from torch.nn import functional
 
 EPSILON = 1e-5
 
+UNITS_AT_ONCE = 8192
+
 ROUNDING = 1e-12
 """A centred image whose norm is below this share of the largest image's is the mean but for rounding."""
 
@@ -37,6 +39,45 @@ def pixel_similarity(images: Tensor) -> Tensor:
     norms = flat.norm(dim=1, keepdim=True)
     unit = torch.where(norms > smallest, flat / norms.clamp_min(smallest), 0.0)
     return (unit @ unit.T).clamp(-1.0, 1.0)
+
+
+def centred_cosines(rows: Tensor) -> Tensor:
+    """Return the cosine similarities of the rows of a matrix minus their mean row, in little memory.
+
+    Args:
+        rows: (N, units), float32.
+
+    Returns:
+        (N, N), float64, in [-1, 1].
+    """
+    products = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    for units in rows.split(UNITS_AT_ONCE, dim=1):
+        centred = units.double() - units.double().mean(dim=0)
+        products.addmm_(centred, centred.T)
+    norms = products.diagonal().sqrt()
+    norms = norms.clamp_min(ROUNDING * float(norms.max())).clamp_min(torch.finfo(torch.float64).tiny)
+    return (products / norms[:, None] / norms).clamp(-1.0, 1.0)
+
+
+def label_similarity(labels: Tensor, *, centred: bool = False) -> Tensor:
+    """Return 1 for two images of a class and 0 for others; centred, -1 / (classes - 1) for others.
+
+    The centred values are the cosines of one-hot labels minus their mean, for classes of equal size.
+
+    Args:
+        labels: (N,); the classes are those that occur.
+
+    Returns:
+        (N, N), float64.
+
+    >>> label_similarity(torch.tensor([4, 7, 4]), centred=True)
+    tensor([[ 1., -1.,  1.],
+            [-1.,  1., -1.],
+            [ 1., -1.,  1.]], dtype=torch.float64)
+    """
+    same = (labels[:, None] == labels).double()
+    expected = 1 / max(2, len(labels.unique()))
+    return (same - expected) / (1 - expected) if centred else same
 
 
 def threshold(similarity: Tensor, threshold: float) -> Tensor:

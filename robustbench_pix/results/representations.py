@@ -16,6 +16,7 @@ from torch.nn import functional
 from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import ImageData
+from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.devices import arithmetic
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import features
@@ -23,7 +24,7 @@ from robustbench_pix.regularizers.neural import file_digest, neural_similarity
 from robustbench_pix.regularizers.similarity import pixel_similarity
 from robustbench_pix.results.columns import SETTING, integer, number, row_keys, text
 from robustbench_pix.runs.job import TrainingJob, recorded_job
-from robustbench_pix.runs.locations import data_root_of, images_location, load_regularization_images
+from robustbench_pix.runs.locations import data_root_of, images_location, load_regularization_data
 from robustbench_pix.runs.request import EXTERNAL_SEED
 from robustbench_pix.runs.store import WEIGHTS, Store
 from robustbench_pix.runs.training_job import LOG, trained_network
@@ -144,12 +145,13 @@ def measure_similarities(
     rows = row_keys(models, ["recipe", "seed", "model_id"])
     runs = {(str(recipe), int(seed)): f"train-{model}" for recipe, seed, model in rows}
     trainings = {recipe: _training(store, run) for (recipe, _), run in runs.items()}
-    images = _images(setting, list(trainings.values()), catalogue, data_root)
+    data = _regularization_data(setting, list(trainings.values()), catalogue, data_root)
+    images = data.images
     targets: dict[str, Tensor] = {}
     left_out = []
     for recipe in (recipe for recipe, training in trainings.items() if _is_neural(training)):
         try:
-            targets[recipe] = _target(trainings[recipe], len(images), catalogue)
+            targets[recipe] = _target(trainings[recipe], data, catalogue)
         except UserError as error:
             left_out.append(f"The target of {recipe}: {error}")
     known = torch.ones(len(images), dtype=torch.bool)
@@ -212,20 +214,20 @@ def _training(store: Store, run: str) -> TrainingJob:
     return job
 
 
-def _images(
+def _regularization_data(
     setting: "pd.Series[str]", trainings: list[TrainingJob], catalogue: Workspace, data_root: Path | None
-) -> Tensor:
+) -> RegularizationData:
     """Return the regularization data, and refuse others than those that the models were trained with."""
     task = catalogue.task(setting["task"]).at_size(setting["size"])
     root = data_root_of(trainings[0].context.data.root, data_root)
-    count = task.training.regularization_images
-    images = load_regularization_images(
-        images_location(setting["regularization_data"], catalogue, root, setting["colour"], count)
+    count, size = task.training.regularization_images, trainings[0].context.images_data.size
+    data = load_regularization_data(
+        images_location(setting["regularization_data"], catalogue, root, setting["colour"], count, size)
     )
     added = [training.identity.regularization for training in trainings]
-    if {one.images for one in added if one} - {ImageData(images).digest}:
+    if {one.images for one in added if one and one.images} - {ImageData(data.images).digest}:
         raise UserError(f"The images {setting['regularization_data']} are not those that its models were trained with.")
-    return images
+    return data
 
 
 def _is_neural(training: TrainingJob) -> bool:
@@ -236,20 +238,21 @@ def _is_neural(training: TrainingJob) -> bool:
     return bool(added.parameters["target"] == "neural" and not added.parameters["shuffled"])
 
 
-def _target(training: TrainingJob, images: int, catalogue: Workspace) -> Tensor:
+def _target(training: TrainingJob, data: RegularizationData, catalogue: Workspace) -> Tensor:
     """Return the neural target of a training, (images, images) float64, NaN where its file says nothing.
 
-    Its file is looked for beside the recipe of that name in the catalogue, then where it lay.
+    Its file, if it is not the recording of the images, is looked for beside the recipe of that name in the catalogue,
+    then where it lay.
     """
     context, added = training.context, training.identity.regularization
     reason = UserError("Its file has changed since the training.")
-    parameters, folders = SimilarityParameters(**context.regularizer_parameters), [context.recipe_folder]
+    parameters, folders = SimilarityParameters(**context.recipe_parameters), [context.recipe_folder]
     if context.recipe in catalogue.names(FOLDERS["recipe"]):
         folders.insert(0, catalogue.recipe(context.recipe).folder)
     for folder in folders:
         try:
-            target = neural_similarity(parameters, folder, images)
-            if added and file_digest(parameters, folder) == added.files:
+            target = neural_similarity(parameters, folder, len(data.images), data.recording)
+            if added and file_digest(parameters, folder, data.recording) == added.files:
                 return target
         except UserError as error:
             reason = error

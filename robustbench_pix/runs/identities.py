@@ -57,9 +57,10 @@ class TrainedTask(Spec):
 
 
 class Regularization(Spec):
-    """What a recipe adds to a training: ``alpha`` times the penalty of a regularizer with these parameters.
+    """What a recipe adds to a training: a network, batches, a loss, ``alpha`` times a penalty, by its parameters.
 
-    ``files`` and ``images`` are digests: of the files that parameters name, and of the regularization data.
+    ``files`` and ``images`` are digests: of the files that parameters name, and of the regularization data, where the
+    recipe is trained with them. ``own_network`` says whether the recipe wraps or replaces the task's network.
     """
 
     regularizer: str
@@ -67,7 +68,8 @@ class Regularization(Spec):
     files: str | None
     alpha: float = Field(ge=0)
     parameters: Parameters
-    images: str
+    images: str | None = None
+    own_network: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +84,7 @@ class Regularization(Spec):
     def _into_parameters(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = values(self)
         alpha = found.pop("alpha")
+        found = {name: value for name, value in found.items() if name not in ("images", "own_network") or value}
         return {**found, "parameters": {**found["parameters"], "alpha": alpha}}
 
 

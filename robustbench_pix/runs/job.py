@@ -38,17 +38,26 @@ class DataLocation(Spec):
 
 
 class ImagesLocation(DataLocation):
-    """Where regularization data is found again, and how many of its images are taken."""
+    """Where regularization data is found again, how many of its images are taken, and the size of the task's images.
+
+    ``size``: height and width, to which the images of a recording are brought.
+    """
 
     count: int
+    size: tuple[int, int] | None = None
 
 
 class CodeLocation(Spec):
-    """Where the code of a model lies: of an external model ``reference`` and ``folder``, else ``task_folder``."""
+    """Where the code of a model lies.
+
+    Of an external model ``reference`` and ``folder``, else ``task_folder`` and, of what a recipe made of the network,
+    ``recipe_folder``.
+    """
 
     reference: str | None = None
     folder: Path | None = None
     task_folder: Path | None = None
+    recipe_folder: Path | None = None
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -86,8 +95,8 @@ class TrainingContext(BuildContext):
     images_data: ImagesLocation
 
     @property
-    def regularizer_parameters(self) -> dict[str, Any]:
-        """The parameters that the regularizer takes."""
+    def recipe_parameters(self) -> dict[str, Any]:
+        """The parameters that the recipe takes."""
         return {name: value for name, value in self.parameters.items() if name != "alpha"}
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from robustbench_pix.catalogue.registries import datasets
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
 from robustbench_pix.data.base import ImageData, default_root, load_dataset
-from robustbench_pix.data.preparation import regularization_images
+from robustbench_pix.data.preparation import RegularizationData, regularization_data
 from robustbench_pix.errors import UserError, unknown
 from robustbench_pix.identity import DIGEST_LENGTH
 from robustbench_pix.runs.identities import FileIdentity
@@ -34,9 +34,13 @@ from robustbench_pix.runs.store import Store
 
 def code_locations(recorded: CodeLocation, store: Store, at_hand: CodeLocation | None) -> Iterator[CodeLocation]:
     """Yield where a model's code may be found, the most trusted first, each once."""
-    key, workspace = "folder" if recorded.reference else "task_folder", store.root.absolute().parent
-    folders = [workspace] if recorded.reference else [workspace / FOLDERS["task"], workspace / FOLDERS["attack"]]
-    changes: list[dict[str, Any]] = [at_hand.stated if at_hand else {}, *({key: folder} for folder in folders), {}]
+    workspace = store.root.absolute().parent
+    own: list[dict[str, Any]] = [{"folder": workspace}]
+    if not recorded.reference:
+        recipe = {"recipe_folder": workspace / FOLDERS["recipe"]} if recorded.recipe_folder else {}
+        own = [{"task_folder": workspace / FOLDERS[kind], **recipe} for kind in ("task", "attack")]
+        own += [recipe]
+    changes = [*([at_hand.stated] if at_hand else []), *own, {}]
     found = [recorded.model_copy(update=change) for change in changes]
     yield from (code for number, code in enumerate(found) if code not in found[:number])
 
@@ -63,8 +67,12 @@ def moved(job: AttackJob, store: Store, data_root: Path | None) -> AttackJob:
     return replace(job, context=context.model_copy(update=changes))
 
 
-def images_location(name: str, workspace: Workspace, root: Path, colour: str, count: int) -> ImagesLocation:
+def images_location(
+    name: str, workspace: Workspace, root: Path, colour: str, count: int, size: tuple[int, int] | None = None
+) -> ImagesLocation:
     """Return where regularization data is found: that of a task of this name, or of a data set.
+
+    ``size`` is the height and width of the task's images, to which those of a recording are brought.
 
     Raises:
         UserError: there is no such task and no such data set.
@@ -74,7 +82,7 @@ def images_location(name: str, workspace: Workspace, root: Path, colour: str, co
         raise unknown("regularization data", name, {*tasks, *datasets.names()})
     task = workspace.task(name) if name in tasks else None
     reference, folder = (task.dataset, place(task.folder)) if task else (name, None)
-    return ImagesLocation(reference=reference, folder=folder, root=place(root), colour=colour, count=count)
+    return ImagesLocation(reference=reference, folder=folder, root=place(root), colour=colour, count=count, size=size)
 
 
 def load(location: DataLocation) -> ImageData:
@@ -94,9 +102,15 @@ def load_tested(job: AttackJob | CheckJob | NearestJob, device: str) -> tuple[Te
     return data.test_images[:limit].to(device).float() / 255, data.test_labels[:limit].to(device), data.classes
 
 
+def load_regularization_data(location: ImagesLocation) -> RegularizationData:
+    """Return regularization data: images, and their labels and recording where there are any."""
+    data = load(location)
+    return regularization_data(data, count=location.count, colour=location.colour, size=location.size)
+
+
 def load_regularization_images(location: ImagesLocation) -> Tensor:
-    """Return regularization data, uint8 (N, C, H, W)."""
-    return regularization_images(load(location), count=location.count, colour=location.colour)
+    """Return the images of regularization data, uint8 (N, C, H, W)."""
+    return load_regularization_data(location).images
 
 
 def place(path: Path) -> Path:

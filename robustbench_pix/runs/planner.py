@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from robustbench_pix.attacks.base import Attack, FixedStrengthAttack, MinimalDistanceAttack
 from robustbench_pix.attacks.building import build_attack
 from robustbench_pix.attacks.libraries.classes import ENGINES, engine_of
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.registries import attacks
-from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, SuiteSpec, TaskSpec
+from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, SuiteSpec, TaskSpec
 from robustbench_pix.errors import UserError
 from robustbench_pix.identity import NUMERICS_VERSION, digest
 from robustbench_pix.runs.external_model import ExaminedModel, examine
@@ -158,6 +159,8 @@ class CombinationPlanner:
             return PlannedRow({**facts, "status": "not run", "note": reason, "recipe_hash": ""})
         added = regularization.model_dump(mode="json") if regularization else None
         facts |= {"status": "", "note": "", "recipe_hash": digest(added)}
+        if own := [spec.name for spec in self.specs if spec.attack in self.trainings.trained_on(recipe)]:
+            facts["remark"] = "; ".join(f"{attack}: trained on this attack" for attack in own)
         runs: list[PlannedRun] = []
         for seed in self.config.seeds:
             model = self.plan.add(self.trainings.training(recipe, penalty, regularization, seed, self.trainings.own))

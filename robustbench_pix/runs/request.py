@@ -97,7 +97,14 @@ class RunConfig:
 
     @classmethod
     def parse(
-        cls, *, recipes: Iterable[str], on: Iterable[str], seeds: str, data_root: Path | None = None, **stated: Any
+        cls,
+        *,
+        workspace: Workspace,
+        recipes: Iterable[str],
+        on: Iterable[str],
+        seeds: str,
+        data_root: Path | None = None,
+        **stated: Any,
     ) -> "RunConfig":
         """Return the configuration that texts state; ``stated`` are other fields as they are.
 
@@ -105,7 +112,8 @@ class RunConfig:
             UserError: a name is unknown, or a text is none of its kind.
         """
         return cls(
-            recipes=tuple(dict.fromkeys(recipes)),
+            workspace=workspace,
+            recipes=tuple(workspace.recipe_names(recipes)),
             combinations=tuple(dict.fromkeys(map(parse_combination, on))),
             seeds=parse_seeds(seeds),
             data_root=data_root.expanduser() if data_root else None,

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,14 +14,16 @@ from robustbench_pix.data.preparation import split
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import build_network, features
 from robustbench_pix.randomness import global_streams
-from robustbench_pix.regularizers.base import RegularizerContext, build_regularizer
+from robustbench_pix.recipes.building import build_recipe, recipe_network
+from robustbench_pix.recipes.contract import Recipe, RecipeContext, needs_images
 from robustbench_pix.runs.external_model import rebuilt
 from robustbench_pix.runs.identities import TrainingIdentity
 from robustbench_pix.runs.job import CodeLocation, ExternalJob, TrainingContext, TrainingJob, recorded_job
-from robustbench_pix.runs.locations import code_locations, load, load_regularization_images
+from robustbench_pix.runs.locations import code_locations, load, load_regularization_data
 from robustbench_pix.runs.store import WEIGHTS, Store
+from robustbench_pix.training.batches import TrainingData
 from robustbench_pix.training.loop import training
-from robustbench_pix.training.steps import TrainingData
+from robustbench_pix.training.plan import batch_sizes
 
 LOG = "log.csv"
 
@@ -35,20 +38,34 @@ def run_training(
     data, protocol = load(context.data), task.training
     parts = split(data, seed=seed, fraction=protocol.validation_fraction, limit=protocol.train_images)
     network = network_of(identity, context).to(device)
-    regularizer, images = None, data.train_images[:0]
+    recipe, images = None, data.train_images[:0]
     if added is not None:
         folder = context.recipe_folder
-        images = load_regularization_images(context.images_data)
-        setting = RegularizerContext(images, feature_shapes(network, images, device), seed, folder)
         target = regularizers.load(added.regularizer, folder)
         regularizers.require_source(added.regularizer, folder, added.source)
+        regularizing = load_regularization_data(context.images_data) if needs_images(target) else None
+        images = regularizing.images if regularizing else images
+        setting = RecipeContext(
+            images=images,
+            feature_shapes=feature_shapes(network, images if len(images) else data.train_images, device),
+            seed=seed,
+            folder=folder,
+            task=context.task,
+            classes=context.classes,
+            steps_per_epoch=len(batch_sizes(protocol, len(parts[0]))),
+            epochs=protocol.epochs,
+            labels=regularizing and regularizing.labels,
+            recording=regularizing and regularizing.recording,
+            untrained=partial(_initialized, identity, context),
+        )
         with global_streams("regularizer", seed):
-            parameters = context.regularizer_parameters
-            regularizer = build_regularizer(target, setting, parameters, added.regularizer).to(device)
+            recipe = build_recipe(target, setting, context.recipe_parameters, added.regularizer).to(device)
+        if added.alpha == 0:
+            _drop_penalty(recipe)
     with global_streams("training", seed):
         trained = yield from training(
             network,
-            regularizer,
+            recipe,
             TrainingData(*(part.to(device) for part in (*parts, images))),
             protocol,
             seed=seed,
@@ -64,15 +81,37 @@ def run_training(
 
 
 def network_of(identity: TrainingIdentity, context: TrainingContext) -> nn.Module:
-    """Return the freshly initialized network of a training, on the CPU."""
+    """Return the freshly initialized network of a training, as its recipe changes it, on the CPU."""
+    network = _initialized(identity, context, identity.seed)
+    added = identity.regularization
+    if added is None or not added.own_network:
+        return network
+    return recipe_network(
+        regularizers.load(added.regularizer, context.recipe_folder),
+        network,
+        context.recipe_parameters,
+        added.regularizer,
+        channels=context.channels,
+        classes=context.classes,
+        seed=identity.seed,
+    )
+
+
+def _initialized(identity: TrainingIdentity, context: TrainingContext, seed: int) -> nn.Module:
+    """Return a network of the task, freshly initialized from a seed, on the CPU."""
     return build_network(
         identity.task.network,
         context.task_folder,
         identity.task.network_parameters,
         channels=context.channels,
         classes=context.classes,
-        seed=identity.seed,
+        seed=seed,
     )
+
+
+def _drop_penalty(recipe: Recipe) -> None:
+    """Leave of a recipe its network, its batches and its loss alone."""
+    recipe.pairs, recipe.singles, recipe.penalizes = 0, 0, False
 
 
 def trained_network(store: Store, name: str, at_hand: CodeLocation | None = None) -> nn.Module:
@@ -107,6 +146,10 @@ def _with_weights(folder: Path, job: TrainingJob) -> nn.Module:
     task = job.identity.task
     if networks.source(task.network, job.context.task_folder) != task.network_source:
         raise UserError(f"The code of {task.network} has changed since {folder} was made; run it again.")
+    added = job.identity.regularization
+    own = added if added and added.own_network else None
+    if own and regularizers.source(own.regularizer, job.context.recipe_folder) != own.source:
+        raise UserError(f"The code of {own.regularizer} has changed since {folder} was made; run it again.")
     network = network_of(job.identity, job.context)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()

@@ -4,17 +4,19 @@ import inspect
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.registries import datasets, networks, regularizers
 from robustbench_pix.catalogue.regularizer_parameters import Penalty
-from robustbench_pix.catalogue.specs import AttackSpec, RecipeSpec, SourceSpec, TaskSpec
+from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
+from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
+from robustbench_pix.recipes.building import require_known_parameters
+from robustbench_pix.recipes.contract import Recipe, defines, needs_images, remains_without_penalty
 from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs.identities import Regularization, TrainedTask, TrainingIdentity
 from robustbench_pix.runs.job import DataLocation, TrainingContext, TrainingJob
-from robustbench_pix.runs.locations import images_location, load_regularization_images, place
+from robustbench_pix.runs.locations import images_location, load_regularization_data, place
 from robustbench_pix.runs.request import SOURCE_SEED, Combination, RunConfig
 
 
@@ -70,32 +72,52 @@ class TrainingPlanner:
             config.data_folder,
             self.colour,
             task.training.regularization_images,
+            (self.data.train_images.shape[2], self.data.train_images.shape[3]),
         )
         self.images_digest: str | None = None
 
     def regularization(self, recipe: RecipeSpec, penalty: Penalty | None) -> tuple[Regularization | None, str | None]:
         """Return what a recipe adds to training, None for nothing, or the reason why it cannot run."""
-        if recipe.regularizer is None or penalty is None or penalty.alpha == 0:
+        if recipe.regularizer is None or penalty is None:
             return None, None
         target = regularizers.load(recipe.regularizer, recipe.folder)
+        if penalty.alpha == 0 and not remains_without_penalty(target):
+            return None, None
         reference = regularizers.portable(recipe.regularizer)
         self.local_code |= reference is None
         parameters, files, named = penalty.parameters, None, frozenset[str]()
+        with_images = needs_images(target)
         try:
-            if isinstance(target, type) and issubclass(target, Regularizer):
+            require_known_parameters(target, parameters, recipe.name)
+            if isinstance(target, type) and issubclass(target, Recipe):
                 if reason := target.unavailable(parameters, recipe.folder):
                     return None, reason
-                files, named = target.check(parameters, recipe.folder, len(self._images())), target.file_parameters
+                if with_images and issubclass(target, Regularizer):
+                    if reason := target.lacking(parameters, self._images()):
+                        return None, reason
+                    files = target.content(parameters, recipe.folder, self._images())
+                else:
+                    images = len(self._images().images) if with_images else 0
+                    files = target.check(parameters, recipe.folder, images)
+                named = target.file_parameters
             return Regularization(
                 regularizer=reference or recipe.regularizer,
                 source=regularizers.source(recipe.regularizer, recipe.folder),
                 files=files,
                 alpha=penalty.alpha,
                 parameters={key: value for key, value in parameters.items() if key not in named and value is not None},
-                images=self._digest_of_images(),
+                images=self._digest_of_images() if with_images else None,
+                own_network=defines(target, "network"),
             ), None
         except ValueError as error:
             raise UserError(f"{recipe.path}: {recipe.regularizer} refused its parameters: {error}.") from error
+
+    def trained_on(self, recipe: RecipeSpec) -> tuple[str, ...]:
+        """Return the attacks, as they are registered, on whose images a recipe trains."""
+        if recipe.regularizer is None:
+            return ()
+        named: tuple[str, ...] = getattr(regularizers.load(recipe.regularizer, recipe.folder), "trained_on", ())
+        return named
 
     def training(
         self,
@@ -114,7 +136,7 @@ class TrainingPlanner:
         )
         name = recipe.name if recipe else "source model"
         other = "" if network.reference == self.own.reference else f" ({network.reference})"
-        on = str(self.combination) if regularization else self.task.name
+        on = str(self.combination) if regularization and regularization.images else self.task.name
         context = TrainingContext(
             title=f"train {name}{other} on {on}{self.size}, seed {seed}",
             task=self.task.name,
@@ -167,10 +189,10 @@ class TrainingPlanner:
         """The size of the task for a title, unless it is full."""
         return "" if self.config.size == "full" else f", {self.config.size}"
 
-    def _images(self) -> Tensor:
-        return load_regularization_images(self.images_location)
+    def _images(self) -> RegularizationData:
+        return load_regularization_data(self.images_location)
 
     def _digest_of_images(self) -> str:
         if self.images_digest is None:
-            self.images_digest = ImageData(self._images()).digest
+            self.images_digest = ImageData(self._images().images).digest
         return self.images_digest

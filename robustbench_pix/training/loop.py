@@ -15,23 +15,16 @@ from torch.nn import functional
 
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.cuda_graphs import CapturedStep, capturer_for, side_stream
-from robustbench_pix.devices import arithmetic, autocast
+from robustbench_pix.devices import arithmetic
 from robustbench_pix.errors import JobFailedError
+from robustbench_pix.foreign import foreign_code
 from robustbench_pix.networks.inference import layout
-from robustbench_pix.regularizers.base import Regularizer
+from robustbench_pix.recipes.contract import Recipe, defines
+from robustbench_pix.recipes.tools import Tools
+from robustbench_pix.training.batches import ResidentPlan, TrainingData, as_input
 from robustbench_pix.training.plan import batch_sizes, epoch_plan, learning_rate
 from robustbench_pix.training.sgd import FusedSGD
-from robustbench_pix.training.steps import (
-    GradientWatch,
-    ResidentPlan,
-    TrainingData,
-    as_input,
-    at_least_float32,
-    gains_from_fusion,
-    passes_for_statistics,
-    penalty_of,
-    three_passes,
-)
+from robustbench_pix.training.step import TrainingStep
 
 VALIDATION_BATCH = 256
 
@@ -48,10 +41,10 @@ class Trained:
     log: list[dict[str, float]]
 
 
-def train(network: nn.Module, regularizer: Regularizer | None, data: TrainingData, spec: TrainingSpec, *, seed: int,
+def train(network: nn.Module, recipe: Recipe | None, data: TrainingData, spec: TrainingSpec, *, seed: int,
           alpha: float, device: str, precision: str = "float32") -> Trained:  # fmt: skip
     """Train one network alone; see ``training``."""
-    steps = training(network, regularizer, data, spec, seed=seed, alpha=alpha, device=device, precision=precision)
+    steps = training(network, recipe, data, spec, seed=seed, alpha=alpha, device=device, precision=precision)
     with side_stream(device):
         while True:
             try:
@@ -63,7 +56,7 @@ def train(network: nn.Module, regularizer: Regularizer | None, data: TrainingDat
 
 def training(
     network: nn.Module,
-    regularizer: Regularizer | None,
+    recipe: Recipe | None,
     data: TrainingData,
     spec: TrainingSpec,
     *,
@@ -75,68 +68,43 @@ def training(
 ) -> Training:
     """Train a network in place, step by step, and return its best epoch.
 
-    The optimizer is SGD with momentum over the network's parameters and the regularizer's. Without a regularizer no
+    The optimizer is SGD with momentum over the network's parameters and the recipe's. Without a recipe no
     pairs are drawn and no forward passes made for them.
 
     Raises:
-        JobFailedError: a loss is not finite, the regularizer raised or returned no scalar, or its first penalty has no
+        JobFailedError: a loss is not finite, the recipe raised or returned no scalar, or its first penalty has no
             gradient to the network.
     """
     memory_format = layout(network, device)
     network.to(memory_format=memory_format)
-    parameters = [*network.parameters(), *(regularizer.parameters() if regularizer else ())]
+    parameters = [*network.parameters(), *(recipe.parameters() if recipe else ())]
     rate = torch.zeros((), device=device)
     optimizer = FusedSGD(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
     batches = ResidentPlan(data, next(network.parameters()).dtype, memory_format)
-    fused = gains_from_fusion(network, data.images)
-    totals, unwatched = torch.zeros(2, device=device), [True]
-
-    def step(size: int) -> None:
-        images, labels = batches.task_batch(size)
-        penalty, watch = None, None
-        with arithmetic(precision), autocast(device, precision):
-            if regularizer is None:
-                logits = network(images)
-            elif not regularizer.penalizes:
-                pairs = batches.pair_batch()
-                logits = network(images)
-                passes_for_statistics(network, pairs.first, pairs.second, fused=fused)
-            else:
-                pairs = batches.pair_batch()
-                logits, first, second = three_passes(network, images, pairs.first, pairs.second, fused=fused)
-                watch = GradientWatch([*first, *second]) if unwatched else None
-                unwatched.clear()
-                penalty = penalty_of(regularizer, pairs, first, second, device)
-            task_loss = functional.cross_entropy(at_least_float32(logits), labels)
-            loss = task_loss if penalty is None else task_loss + alpha * penalty
-        with arithmetic(precision):
-            optimizer.zero_grad()
-            loss.backward()
-            if watch is not None:
-                watch.require_reached()
-            optimizer.step()
-        totals[0] += task_loss.detach()
-        if penalty is not None:
-            totals[1] += penalty.detach()
-
+    images = {"task": data.images, "regularization": data.regularization_images}
+    tools = Tools(network, images, batches.as_input, seed)
+    step = TrainingStep(network, recipe, batches, tools, optimizer, alpha=alpha, device=device, precision=precision)
     sizes = batch_sizes(spec, len(data.images))
     capturer = capturer_for(device)
     steps = {size: CapturedStep(partial(step, size), capturer) for size in sizes}
     best_loss, best_epoch, best_state, log = math.inf, 0, _snapshot(network), []
     for epoch in range(spec.epochs):
         rate.fill_(learning_rate(spec, epoch))
+        if recipe is not None and defines(recipe, "begin"):
+            _begin(recipe, epoch, tools)
         batches.begin(
             epoch_plan(
                 spec,
                 seed=seed,
                 epoch=epoch,
                 images=len(data.images),
-                pairs=regularizer.pairs if regularizer else 0,
+                pairs=recipe.pairs if recipe else 0,
                 regularization_images=len(data.regularization_images),
-                allowed=regularizer.allowed() if regularizer else None,
+                allowed=recipe.allowed() if recipe else None,
+                singles=recipe.singles if recipe else 0,
             )
         )
-        totals.zero_()
+        step.totals.zero_()
         network.train()
         for size in sizes:
             steps[size]()
@@ -146,10 +114,10 @@ def training(
         row = {
             "epoch": epoch,
             "learning_rate": learning_rate(spec, epoch),
-            "task_loss": float(totals[0]) / len(sizes),
-            "penalty": float(totals[1]) / len(sizes),
+            "task_loss": float(step.totals[0]) / len(sizes),
+            "penalty": float(step.totals[1]) / len(sizes),
             **{name: float(value) for name, value in validated.items()},
-            **(regularizer.report() if regularizer else {}),
+            **(recipe.report() if recipe else {}),
         }
         _require_finite(row)
         log.append(row)
@@ -173,6 +141,16 @@ def validate(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Te
         "validation_loss": functional.cross_entropy(logits, labels),
         "validation_accuracy": (logits.argmax(dim=1) == labels).double().mean(),
     }
+
+
+def _begin(recipe: Recipe, epoch: int, tools: Tools) -> None:
+    try:
+        with foreign_code():
+            recipe.begin(epoch, tools)
+    except JobFailedError:
+        raise
+    except Exception as error:
+        raise JobFailedError(f"the recipe's begin raised {type(error).__name__}: {error}") from error
 
 
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:

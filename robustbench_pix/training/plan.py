@@ -21,12 +21,21 @@ class Pairs(NamedTuple):
 
 
 class EpochPlan(NamedTuple):
-    """Image indices in their order, int64 (N,), their crops in that order, the pairs, and the size of each batch."""
+    """What an epoch is trained on.
+
+    Attributes:
+        order: image indices in their order, int64 (N,).
+        crops: their crops in that order.
+        pairs: of images of the regularization data.
+        sizes: of the batches.
+        singles: indices of single images of the regularization data, int64 (steps, S).
+    """
 
     order: Tensor
     crops: Crops | None
     pairs: Pairs | None
     sizes: list[int]
+    singles: Tensor | None = None
 
 
 def batch_sizes(spec: TrainingSpec, images: int) -> list[int]:
@@ -48,10 +57,12 @@ def epoch_plan(
     pairs: int = 0,
     regularization_images: int = 0,
     allowed: Tensor | None = None,
+    singles: int = 0,
 ) -> EpochPlan:
-    """Return the plan of one epoch: ``images`` training images, and ``pairs`` pairs of regularization data a step.
+    """Return the plan of one epoch: ``images`` training images, and of regularization data a step so many pairs.
 
-    Pairs are uniform over all pairs, or over the ``allowed`` ones, int64 (K,).
+    Pairs are uniform over all pairs, or over the ``allowed`` ones, int64 (K,). The ``singles`` of a step are different
+    images, uniform over all.
     """
     order = torch.from_numpy(stream("order", seed, epoch).permutation(images))
     sizes = batch_sizes(spec, images)
@@ -63,7 +74,15 @@ def epoch_plan(
         uniforms = stream("pairs", seed, epoch).random((len(sizes), pairs))
         ranks = draw_ranks(uniforms, pair_count(regularization_images), allowed)
         drawn = Pairs(ranks, *unrank(ranks, regularization_images))
-    return EpochPlan(order, crops, drawn, sizes)
+    return EpochPlan(order, crops, drawn, sizes, _singles(seed, epoch, len(sizes), singles, regularization_images))
+
+
+def _singles(seed: int, epoch: int, steps: int, singles: int, images: int) -> Tensor | None:
+    """Return the indices of single images, int64 (steps, S), or None for none."""
+    if not singles:
+        return None
+    generator = stream("singles", seed, epoch)
+    return torch.from_numpy(np.stack([generator.permutation(images)[:singles] for _ in range(steps)]))
 
 
 def draw_ranks(uniforms: np.ndarray, count: int, allowed: Tensor | None) -> Tensor:

@@ -100,6 +100,15 @@ def test_tuning_holds_for_its_combination(tuned):
     assert tuned.parameters["pairs"] == 16
 
 
+def test_tuning_without_images_holds_for_its_task_and_the_last_entry_wins(workspace):
+    text = (
+        THRESHOLDED.replace('images = "mnist"\n', "") + '[[tuned]]\ntask = "mnist"\nimages = "natural"\nalpha = 7.0\n'
+    )
+    recipe = read(workspace, "recipe", text)
+    alphas = [recipe.penalty(*of).alpha for of in (("mnist", "mnist"), ("mnist", "natural"), ("digits", "natural"))]
+    assert alphas == [4.0, 7.0, 10.0]
+
+
 @pytest.mark.parametrize("name", ["shuffled", "decorrelated", "statistics"])
 def test_controls_inherit_parameters_and_tuning(tuned, name):
     own = {"shuffled": "thresholded", "decorrelated": "zero", "statistics": "none"}[name]

@@ -32,9 +32,9 @@ def greedy(step, *, appetite):
 """
 REASONS = {
     "nan": "the penalty was not finite in epoch 1",
-    "raises": "the regularizer raised ValueError: no idea",
-    "vector": "the regularizer returned a tensor of shape (16,) where a scalar tensor is expected",
-    "number": "the regularizer returned a float where a scalar tensor is expected",
+    "raises": "the recipe's penalty raised ValueError: no idea",
+    "vector": "the recipe's penalty returned a tensor of shape (16,) where a scalar tensor is expected",
+    "number": "the recipe's penalty returned a float where a scalar tensor is expected",
 }
 
 
@@ -69,7 +69,7 @@ def test_regularizers_that_fail_leave_the_others_alone(regularizers, run, rbp, e
     assert "Traceback" not in said.err
     shown = rbp("leaderboard")
     assert shown.code == 0
-    assert "raises: failed - the regularizer raised ValueError: no idea" in " ".join(shown.out.split())
+    assert "raises: failed - the recipe's penalty raised ValueError: no idea" in " ".join(shown.out.split())
 
 
 def test_a_failed_recipe_is_tried_again_once_it_is_mended(regularizers, workspace, run):
@@ -87,9 +87,9 @@ def test_parameters_that_a_regularizer_does_not_take(regularizers, workspace, ru
     (workspace / "models/good.toml").write_text(
         'summary = "x"\nregularizer = "bad.py:good"\nparameters = { alpha = 1, layer = 2 }\n'
     )
-    said = run("--format", "csv", recipes=["good"])
-    assert said.code == 1
-    assert "has no parameter layer" in board(said.out)["good"]["note"]
+    refusal = run("--format", "csv", recipes=["unregularized", "good"]).refusal
+    assert refusal == "The recipe 'good' has no parameter layer; it takes: none."
+    assert not list((workspace / "runs").glob("train-*"))  # It is found before anything is trained.
 
 
 def test_in_processes_of_their_own_as_well(regularizers, run):

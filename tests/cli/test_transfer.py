@@ -126,7 +126,7 @@ def test_a_victim_that_does_not_run_is_told_and_one_that_fails_ends_with_1(works
     assert "neural: not run - needs neural responses" in said.out
     said = matrix(*common, "--recipe", "bad")
     assert said.code == 1
-    assert "bad: failed - the regularizer raised ZeroDivisionError" in said.out
+    assert "bad: failed - the recipe's penalty raised ZeroDivisionError" in said.out
     assert [said.out.splitlines()[4].split()[place] for place in (3, -1)] == ["–", "–"]
 
 

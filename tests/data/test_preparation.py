@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from robustbench_pix.data.base import ImageData, to_gray
-from robustbench_pix.data.preparation import crop_and_flip, draw_crops, regularization_images, split
+from robustbench_pix.data.preparation import crop_and_flip, draw_crops, regularization_data, split
 from robustbench_pix.errors import UserError
 from robustbench_pix.randomness import stream
 
@@ -66,9 +66,9 @@ def test_what_cannot_be_split_is_refused():
 
 def test_regularization_images_are_the_first_ones():
     data = numbered(200)
-    assert numbers_of(regularization_images(data, count=50, colour="gray")) == list(range(50))
-    assert numbers_of(regularization_images(data, count=5000, colour="gray")) == list(range(200))
-    assert regularization_images(data, count=5, colour="rgb").shape == (5, 3, 8, 8)
+    assert numbers_of(regularization_data(data, count=50, colour="gray").images) == list(range(50))
+    assert numbers_of(regularization_data(data, count=5000, colour="gray").images) == list(range(200))
+    assert regularization_data(data, count=5, colour="rgb").images.shape == (5, 3, 8, 8)
 
 
 def test_regularization_images_are_augmented_once_with_the_fixed_stream():
@@ -77,6 +77,6 @@ def test_regularization_images_are_augmented_once_with_the_fixed_stream():
     crops = draw_crops(stream("regularization-augmentation"), 30)
     expected = crop_and_flip(pixels[:30], *crops)
     assert not torch.equal(expected, pixels[:30])
-    assert torch.equal(regularization_images(data, count=30, colour="rgb"), expected)
-    assert torch.equal(regularization_images(data, count=30, colour="gray"), to_gray(expected))
+    assert torch.equal(regularization_data(data, count=30, colour="rgb").images, expected)
+    assert torch.equal(regularization_data(data, count=30, colour="gray").images, to_gray(expected))
     assert torch.equal(data.train_images, pixels)

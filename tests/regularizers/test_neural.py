@@ -4,8 +4,10 @@ import torch
 from safetensors.numpy import save_file
 
 from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
+from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
-from robustbench_pix.regularizers.neural import file_digest, neural_similarity, response_similarity
+from robustbench_pix.regularizers.neural import file_digest, neural_similarity
+from robustbench_pix.regularizers.responses import response_similarity
 from robustbench_pix.regularizers.targets import build_target
 
 GENERATOR = np.random.default_rng(0)
@@ -41,7 +43,7 @@ def test_a_stated_order_places_rows_and_leaves_other_pairs_out(tmp_path):
     assert full[7, 9] == expected[0, 4]
     assert torch.isnan(full[1]).all()
     images = torch.zeros(10, 1, 2, 2, dtype=torch.uint8)
-    target = build_target(images, parameters, seed=0, folder=tmp_path)
+    target = build_target(RegularizationData(images), parameters, seed=0, folder=tmp_path)
     assert len(target.allowed) == 15
     rows, columns = torch.triu_indices(10, 10, offset=1)
     place = ((rows == 2) & (columns == 7)).nonzero().item()

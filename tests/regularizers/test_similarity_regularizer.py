@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_pix.regularizers.base import PairStep, RegularizerContext
+from robustbench_pix.recipes.contract import RecipeContext, Step
 from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
 
 IMAGES = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (12, 1, 4, 4), dtype=np.uint8))
@@ -10,7 +10,7 @@ SHAPES = (torch.Size((2, 4, 4)), torch.Size((3, 2, 2)))
 
 
 def regularizer(**parameters):
-    return SimilarityRegularizer(RegularizerContext(IMAGES, SHAPES, seed=0), **parameters).double()
+    return SimilarityRegularizer(RecipeContext(IMAGES, SHAPES, seed=0), **parameters).double()
 
 
 def steps(count):
@@ -18,7 +18,7 @@ def steps(count):
     for _ in range(count):
         maps = [[torch.from_numpy(generator.normal(1.0, 1.0, (5, *shape))) for shape in SHAPES] for _ in range(2)]
         ranks = torch.from_numpy(generator.integers(0, 66, 5))
-        yield PairStep(maps[0], maps[1], torch.zeros(0), torch.zeros(0), ranks)
+        yield Step(first=maps[0], second=maps[1], ranks=ranks)
 
 
 def numpy_losses(all_steps, target, gamma):

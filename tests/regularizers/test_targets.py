@@ -4,6 +4,10 @@ import torch
 from scipy.spatial.distance import pdist
 
 from robustbench_pix.catalogue.regularizer_parameters import SimilarityParameters
+from robustbench_pix.data.preparation import RegularizationData
+from robustbench_pix.errors import UserError
+from robustbench_pix.networks.resnet import small
+from robustbench_pix.randomness import key_integer
 from robustbench_pix.regularizers.pairs import condensed
 from robustbench_pix.regularizers.similarity import pixel_similarity
 from robustbench_pix.regularizers.targets import build_target
@@ -14,7 +18,9 @@ CUT = 0.4
 
 
 def target(name, *, seed=0, **parameters):
-    return build_target(IMAGES, SimilarityParameters(target=name, **parameters), seed=seed, folder=None)
+    return build_target(
+        RegularizationData(IMAGES), SimilarityParameters(target=name, **parameters), seed=seed, folder=None
+    )
 
 
 def test_pixel():
@@ -79,7 +85,71 @@ def test_what_is_kept_for_other_seeds_belongs_to_the_images():
     generator = torch.Generator().manual_seed(3)
     many = torch.randint(0, 256, (12, 1, 4, 4), dtype=torch.uint8, generator=generator)
     for images in (many, many.flip(2).flip(0), many.view(6, 1, 8, 4), many):
-        values = build_target(images, SimilarityParameters(target="pixel"), seed=0, folder=None).values
+        values = build_target(
+            RegularizationData(images), SimilarityParameters(target="pixel"), seed=0, folder=None
+        ).values
         flat = images.flatten(1).double().numpy()
         expected = 1 - pdist(flat - flat.mean(axis=0), "cosine")
         np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_labels_against_loops():
+    labels = torch.tensor([3, 1, 3, 0, 1])
+    data = RegularizationData(IMAGES[:5], labels)
+    pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    same = [float(labels[i] == labels[j]) for i, j in pairs]
+    built = build_target(data, SimilarityParameters(target="labels"), seed=0, folder=None)
+    assert built.values.tolist() == same
+    centred = build_target(data, SimilarityParameters(target="labels", centred=True), seed=0, folder=None)
+    np.testing.assert_allclose(centred.values, [(one - 1 / 3) / (1 - 1 / 3) for one in same], rtol=1e-6)
+
+
+def test_labels_that_are_absent_are_told():
+    with pytest.raises(UserError, match=r"^The target 'labels' needs labels, which the regularization data do not"):
+        target("labels")
+
+
+def untrained(seed):
+    torch.manual_seed(seed)
+    return small(channels=1, classes=10, width=2)
+
+
+def test_random_network_against_numpy_and_the_same_for_every_seed():
+    parameters = SimilarityParameters(target="random-network")
+    images = torch.from_numpy(np.random.default_rng(5).integers(0, 256, (9, 1, 8, 8), dtype=np.uint8))
+
+    def built(seed):
+        return build_target(
+            RegularizationData(images), parameters, seed=seed, folder=None, untrained=untrained
+        ).values.numpy()
+
+    with torch.no_grad():
+        maps = untrained(key_integer("random-network", bits=32)).eval().features(images.float() / 255)
+    layers = [1 - pdist(layer.flatten(1).double().numpy() - layer.flatten(1).double().numpy().mean(0), "cosine")
+              for layer in maps]  # fmt: skip
+    np.testing.assert_allclose(built(0), np.mean(layers, axis=0), atol=1e-6)
+    np.testing.assert_array_equal(built(0), built(1))
+
+
+@pytest.mark.parametrize("name", ["pixel", "low", "positive", "labels", "random-network"])
+def test_every_target_can_be_shuffled(name):
+    labels = torch.arange(30) % 3
+    data = RegularizationData(torch.nn.functional.pad(IMAGES, (2, 3, 2, 3)), labels)
+    plain, shuffled = (
+        build_target(
+            data,
+            SimilarityParameters(target=name, threshold=CUT, shuffled=shuffle),
+            seed=0,
+            folder=None,
+            untrained=untrained,
+        )
+        for shuffle in (False, True)
+    )
+    assert (plain.allowed is None) == (shuffled.allowed is None)
+    drawn = slice(None) if plain.allowed is None else plain.allowed
+    assert torch.equal(plain.values[drawn].sort().values, shuffled.values[drawn].sort().values)
+
+
+def test_a_threshold_that_selects_no_pair_is_told_with_those_that_do():
+    with pytest.raises(UserError, match=r"'high' with threshold = 0.99 leaves no pair .* 0.\d+ selects 10.0%"):
+        target("high", threshold=0.99)

@@ -68,17 +68,22 @@ def test_unregularized_models_belong_to_the_task(finished):
 
 
 def test_with_alpha_0_every_recipe_is_unregularized_to_the_bit(finished, tmp_path):
+    """Every recipe that is a penalty and nothing else; others keep their network, their batches or their loss."""
+    from robustbench_pix.catalogue.registries import regularizers
     from robustbench_pix.catalogue.workspace import Workspace
+    from robustbench_pix.recipes.contract import remains_without_penalty
 
     trained, _ = finished
     workspace = tiny_workspace(tmp_path)
     catalogue = Workspace(workspace)
-    recipes = [name for name in catalogue.names("models") if catalogue.recipe(name).regularizer]
+    used = {name: catalogue.recipe(name).regularizer for name in catalogue.names("models")}
+    recipes = [name for name, of in used.items() if of and not remains_without_penalty(regularizers.load(of))]
     assert {"pixel", "thresholded", "neural", "shuffled", "decorrelated", "statistics"} <= set(recipes)
+    assert {"input-gradient", "parseval", "rep-spectral", "spectral", "spectral-norm"} <= set(recipes)
     for name in recipes:
         parameters = catalogue.recipe(name).parameters | {"alpha": 0.0}
         stated = "\n".join(f"{key} = {json.dumps(value)}" for key, value in parameters.items())
-        text = f'summary = "No weight"\nregularizer = "similarity"\n[parameters]\n{stated}\n'
+        text = f'summary = "No weight"\nregularizer = "{used[name]}"\n[parameters]\n{stated}\n'
         (workspace / f"models/no-{name}.toml").write_text(text)
     measurements = run(workspace, recipes=[f"no-{name}" for name in recipes], seeds="1,")
     assert set(measurements["recipe"]) == {f"no-{name}" for name in recipes}

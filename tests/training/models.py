@@ -5,9 +5,9 @@ import torch
 
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.networks.building import build_network
-from robustbench_pix.regularizers.base import RegularizerContext
+from robustbench_pix.recipes.contract import RecipeContext
 from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
-from robustbench_pix.training.steps import TrainingData
+from robustbench_pix.training.batches import TrainingData
 
 GENERATOR = np.random.default_rng(0)
 DATA = TrainingData(
@@ -26,7 +26,7 @@ def network(seed=0):
 
 def setting():
     shapes = tuple(tap.shape[1:] for tap in network().eval().features(torch.zeros(1, 1, 8, 8)))
-    return RegularizerContext(DATA.regularization_images, shapes, seed=0)
+    return RecipeContext(DATA.regularization_images, shapes, seed=0)
 
 
 def similarity(**parameters):

@@ -12,9 +12,10 @@ from robustbench_pix.randomness import stream
 from robustbench_pix.regularizers.base import FunctionRegularizer
 from robustbench_pix.regularizers.similarity_regularizer import SimilarityRegularizer
 from robustbench_pix.training import loop
+from robustbench_pix.training import step as training_step
+from robustbench_pix.training.batches import TrainingData
 from robustbench_pix.training.loop import train, training
 from robustbench_pix.training.plan import batch_sizes
-from robustbench_pix.training.steps import TrainingData
 from tests.training.models import DATA, SPEC, network, setting, similarity
 
 
@@ -158,7 +159,7 @@ class NoWayBack(torch.autograd.Function):
 )
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_penalty_without_a_gradient_is_refused_at_the_first_step(monkeypatch, penalty, fused):
-    monkeypatch.setattr(loop, "gains_from_fusion", lambda network, images: fused)
+    monkeypatch.setattr(training_step, "gains_from_fusion", lambda network, images: fused)
     asked, net = [], network()
     before = {name: value.clone() for name, value in net.named_parameters()}
 
@@ -188,7 +189,8 @@ def test_a_penalty_that_is_zero_at_first_is_attached_and_not_refused():
 
 def test_the_check_of_the_gradient_changes_no_bit(monkeypatch):
     checked = trained(similarity(), 0.5)[1]
-    monkeypatch.setattr(loop, "GradientWatch", lambda features: None)
+    monkeypatch.setattr(training_step.GradientWatch, "require_reached", lambda watch: None)
+    monkeypatch.setattr(training_step.GradientWatch, "_see", lambda watch, gradient: None)
     unchecked = trained(similarity(), 0.5)[1]
     assert checked.log == unchecked.log
     assert all(torch.equal(checked.state[name], value) for name, value in unchecked.state.items())
@@ -322,7 +324,7 @@ def test_bfloat16_learns_what_float32_learns():
 
 def test_the_loop_fused_or_not_is_the_same_loop(monkeypatch):
     fused, _ = trained(similarity(), 0.5, double=True)
-    monkeypatch.setattr(loop, "gains_from_fusion", lambda network, images: False)
+    monkeypatch.setattr(training_step, "gains_from_fusion", lambda network, images: False)
     separate, _ = trained(similarity(), 0.5, double=True)
     for name, value in separate.state_dict().items():
         torch.testing.assert_close(fused.state_dict()[name], value, rtol=1e-9, atol=1e-11, msg=name)

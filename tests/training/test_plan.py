@@ -4,8 +4,8 @@ import torch
 
 from robustbench_pix.catalogue.specs import TrainingSpec
 from robustbench_pix.data.preparation import crop_and_flip
+from robustbench_pix.training.batches import ResidentPlan, TrainingData
 from robustbench_pix.training.plan import batch_sizes, draw_ranks, epoch_plan, learning_rate
-from robustbench_pix.training.steps import ResidentPlan, TrainingData
 
 SPEC = TrainingSpec(epochs=40, batch_size=64)
 
@@ -72,16 +72,20 @@ def test_a_resident_plan_hands_out_the_plan_step_by_step_in_every_epoch():
     spec = SPEC.model_copy(update={"augmentation": "crop-and-flip"})
     batches = ResidentPlan(data, torch.float64, torch.channels_last)
     for epoch in range(2):
-        plan = epoch_plan(spec, seed=1, epoch=epoch, images=100, pairs=3, regularization_images=30)
+        plan = epoch_plan(spec, seed=1, epoch=epoch, images=100, pairs=3, regularization_images=30, singles=4)
         batches.begin(plan)
         for step, numbers in enumerate(plan.order.split(64)):
-            task, pairs = batches.task_batch(len(numbers)), batches.pair_batch()
+            task, pairs, singles = batches.task_batch(len(numbers)), batches.pair_batch(), batches.single_batch()
+            batches.advance(len(numbers))
             crops = [part[64 * step : 64 * step + 64] for part in plan.crops]
             assert torch.equal(task.images, crop_and_flip(data.images[numbers], *crops).double() / 255)
             assert torch.equal(task.labels, numbers)
             assert torch.equal(pairs.ranks, plan.pairs.ranks[step])
             assert torch.equal(pairs.first, data.regularization_images[plan.pairs.first[step]].double() / 255)
             assert torch.equal(pairs.second, data.regularization_images[plan.pairs.second[step]].double() / 255)
+            assert torch.equal(singles.numbers, plan.singles[step])
+            assert len(set(singles.numbers.tolist())) == 4
+            assert torch.equal(singles.images, data.regularization_images[plan.singles[step]].double() / 255)
 
 
 def test_ranks_are_uniform_over_all_pairs_or_the_allowed_ones():

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from robustbench_pix.networks.building import build_network
-from robustbench_pix.training.steps import gains_from_fusion, passes_for_statistics, three_passes
+from robustbench_pix.training.passes import forward_passes, gains_from_fusion
 
 
 def images(count, height=32, width=32, channels=1, seed=0):
@@ -20,9 +20,9 @@ def network(name="resnet18", channels=1):
 
 
 def loss_of(net, task, first, second, fused):
-    passes = three_passes(net, task, first, second, fused=fused)
+    passes = forward_passes(net, [task], [first, second], fused=fused)
     loss = functional.cross_entropy(passes.logits, torch.arange(len(task)) % 5)
-    for weight, one, other in zip((1.0, 0.5, 2.0, 0.1, 1.0), passes.first, passes.second, strict=False):
+    for weight, one, other in zip((1.0, 0.5, 2.0, 0.1, 1.0), *passes.others, strict=False):
         loss = loss + weight * functional.cosine_similarity(one.flatten(1), other.flatten(1)).square().mean()
     return loss
 
@@ -46,7 +46,7 @@ def test_fused_forwards_are_three_forwards(name, size):
 def test_forgetting_the_segments_would_show():
     separate, fused = network(), network()
     batch = images(6), images(3, seed=1), images(3, seed=2)
-    three_passes(separate, *batch, fused=False)
+    forward_passes(separate, [batch[0]], batch[1:], fused=False)
     fused.features(torch.cat(batch))
     assert not torch.allclose(separate.stem[1].running_var, fused.stem[1].running_var, rtol=1e-3)
 
@@ -55,7 +55,10 @@ def test_forgetting_the_segments_would_show():
 def test_passes_for_statistics_move_the_statistics_alone(fused):
     ours, plain = network(), network()
     first, second = images(3, seed=1), images(3, seed=2)
-    passes_for_statistics(ours, first, second, fused=fused)
+    task = images(6)
+    assert torch.equal(
+        forward_passes(ours, [task], [first, second], fused=fused, others_gradient=False).logits, plain(task)
+    )
     plain.features(first)
     plain.features(second)
     for (name, one), other in zip(ours.state_dict().items(), plain.state_dict().values(), strict=True):
