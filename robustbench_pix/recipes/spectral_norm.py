@@ -1,8 +1,9 @@
 """The recipe ``spectral-norm``: small largest singular values of the layers.
 
 Yoshida and Miyato 2017 (arXiv 1705.10941) take the kernel of a convolution as a matrix. Its variant ``rep-spectral``
-(arXiv 2405.17181) takes the operator norm of the convolution, leaves out the last layer, and begins late. BatchNorm
-undoes the scale of a convolution before it; its own scale is not counted (ours).
+(arXiv 2405.17181) takes the operator norm of the convolution, leaves out the last layer, and begins late; an earlier
+epoch may be the one that is kept, so ``burn_in`` is 0 in its file. BatchNorm undoes the scale of a convolution before
+it; its own scale is not counted (ours).
 """
 
 from collections.abc import Callable
