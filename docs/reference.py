@@ -31,7 +31,7 @@ MEANINGS = {
     "regularizer": "Also written `recipe`: a registered name, `file.py:Class` or `package.module:Class`, or a function "
     "of that kind; absent: nothing is added",
     "parameters": "Of the algorithm; those of a recipe include `alpha`, the weight of the penalty",
-    "tuned": "Parameters for one combination: `task`, `images` (the regularization data), and what differs there",
+    "tuned": "Parameters for one combination: `task`, `images` (the regularization data; absent: any), and what differs",
     "controls": "Of a control: the recipe that it controls; where both name one class, it shares parameters and tuning",
     "dataset": "A registered data set",
     "network": "A registered network",
