@@ -31,8 +31,8 @@ MEANINGS = {
     "regularizer": "Also written `recipe`: a registered name, `file.py:Class` or `package.module:Class`, or a function "
     "of that kind; absent: nothing is added",
     "parameters": "Of the algorithm; those of a recipe include `alpha`, the weight of the penalty",
-    "tuned": "Parameters for one combination: `task`, `images` (the regularization data; absent: any), and what differs",
-    "controls": "Of a control: the recipe that it controls; where both name one class, it shares parameters and tuning",
+    "tuned": "Parameters for one combination: `task`, `images` (the regularization data; absent: any), what differs",
+    "controls": "Of a control: the recipe that it controls, whose parameters and tuning it shares",
     "dataset": "A registered data set",
     "network": "A registered network",
     "network_parameters": "Arguments of the network",

@@ -103,7 +103,10 @@ class Workspace:
         return self.root / "leaderboard"
 
     def recipe(self, name: str) -> RecipeSpec:
-        """Return a recipe; a control takes over parameters and tuning of a recipe that has the same regularizer."""
+        """Return a recipe; a control takes over the parameters and tuning of the recipe that it controls.
+
+        Not one of another class that states parameters of its own.
+        """
         spec = self._read(RecipeSpec, "recipe", name)
         if spec.controls is None:
             return spec
@@ -114,10 +117,14 @@ class Workspace:
             raise UserError(
                 f"{spec.path}: controls = {spec.controls!r} is itself a control; name the recipe it controls."
             )
-        if controlled.regularizer != spec.regularizer:
+        if controlled.regularizer != spec.regularizer and (spec.parameters or spec.tuned):
             return spec
         tuned = [{**_fields(override), **spec.parameters} for override in controlled.tuned]
         fields = {**spec.model_dump(), "parameters": {**controlled.parameters, **spec.parameters}}
+        if (
+            spec.folder == SHIPPED / FOLDERS["recipe"]
+        ):  # Files that the parameters name lie beside the controlled recipe.
+            fields["path"] = controlled.folder / spec.path.name
         return _validated(RecipeSpec, {**fields, "tuned": [*tuned, *map(_fields, spec.tuned)]})
 
     def task(self, name: str) -> TaskSpec:

@@ -144,6 +144,28 @@ def test_sizes(workspace):
     assert (attack.at_size("full").evaluation.images, attack.at_size("reduced").evaluation.images) == (None, 5)
 
 
+def test_a_shipped_control_finds_the_files_of_the_recipe_that_it_controls(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/neural.toml").write_text(
+        'summary = "x"\nregularizer = "similarity"\n[parameters]\n'
+        'target = "neural"\nsimilarity = "mine.npy"\norder = "prepared"\n'
+    )
+    control = Workspace(tmp_path).recipe("shuffled-neural")
+    assert (control.folder, control.parameters["similarity"]) == (tmp_path / "models", "mine.npy")
+    assert control.parameters["shuffled"]
+    assert Workspace(tmp_path).recipe("shuffled").folder == Workspace(tmp_path).recipe("thresholded").folder
+
+
+def test_a_control_of_another_class_inherits_unless_it_states_parameters(workspace):
+    of = ("digits", "digits")
+    assert workspace.recipe("lowpass-data").penalty(*of) == workspace.recipe("blur").penalty(*of)
+    assert workspace.recipe("random-signs").penalty(*of).parameters["eps"] == 0.1
+    own = read(
+        workspace, "recipe", 'summary = "x"\nrecipe = "lowpass-data"\ncontrols = "blur"\nparameters = { sigma = 3.0 }\n'
+    )
+    assert own.penalty(*of).parameters == {"sigma": 3.0}
+
+
 def test_controls_of_what_cannot_be_controlled(workspace):
     with pytest.raises(UserError, match=r"it\.toml: controls = 'shuffled' is itself a control; name the recipe it con"):
         read(workspace, "recipe", CONTROL.format("shuffled"))
