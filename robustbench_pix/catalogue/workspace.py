@@ -149,7 +149,9 @@ class Workspace:
         return sorted({file.stem for file in files if file.is_file() and not file.name.startswith(".")})
 
     def recipe_names(self, stated: Iterable[str]) -> list[str]:
-        """Return the recipes that texts state, each once: names, lists with commas, patterns with ``*``, or ``all``.
+        """Return the recipes that texts state, each once.
+
+        Each text is a name, names with commas between, a pattern with ``*`` or ``?``, or ``all``.
 
         Raises:
             UserError: no recipe matches a pattern; names are not looked up.
@@ -159,7 +161,7 @@ class Workspace:
         """
         known, found = self.names(FOLDERS["recipe"]), list[str]()
         for pattern in (part.strip() for text in stated for part in text.split(",")):
-            is_pattern = any(mark in pattern for mark in "*?[")
+            is_pattern = "*" in pattern or "?" in pattern
             matching = known if pattern == ALL else fnmatch.filter(known, pattern) if is_pattern else [pattern]
             if not matching:
                 raise UserError(f"No recipe matches {short(pattern)}; rbp recipes lists them.")
