@@ -26,7 +26,7 @@ POLL_SECONDS = 0.25
 def carry_out(
     jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int, together: int = 1
 ) -> dict[str, str]:
-    """Do jobs, each once what it needs is there, in their order.
+    """Do jobs, each once what it needs is there, in their order, but the last trainings before attacks.
 
     At most ``slots`` submissions run at a time; one is an attack, or up to ``together`` trainings. A job that fails
     takes those that need it along; all others are done. A job whose worker dies is tried once more, alone. The names of
@@ -49,6 +49,8 @@ def carry_out(
             ready = [job for job in waiting if not any(name in unfinished for name in job.needs)]
             if not ready:
                 break
+            if sum(job.kind == "train" for job in waiting) < slots:  # Nobody is to wait for the last one alone.
+                ready.sort(key=lambda job: job.kind != "train")
             bundle = _bundle(ready, again, min(together, ceil(len(ready) / (slots - len(running)))))
             waiting = [job for job in waiting if job not in bundle]
             running[executor.submit(execute_here, bundle, str(store.root))] = bundle

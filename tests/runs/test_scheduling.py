@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,16 @@ def test_trainings_go_together_and_attacks_alone(jobs, tmp_path):
 def test_several_workers_share_the_trainings(jobs, tmp_path):
     submitted, _, _ = submissions(jobs, tmp_path, slots=2, together=7)
     assert submitted[:2] == [["train 0", "train 1", "train 2"], ["train 3", "train 4"]]
+
+
+def test_the_last_training_does_not_wait_for_attacks(tmp_path):
+    attacks = [replace(attack(training(number)), needs=()) for number in range(5, 8)]
+    jobs = [training(0), *attacks, training(1)]
+    submitted, told, _ = submissions(jobs, tmp_path, slots=2)
+    assert submitted[:3] == [["train 0"], ["train 1"], ["attack 5"]]
+    assert len(told) == 5
+    submitted, _, _ = submissions(jobs, tmp_path, slots=1)
+    assert submitted[1] == ["attack 5"]
 
 
 def test_one_failure_in_a_submission_takes_its_own_attacks_along_and_no_others(jobs, tmp_path):
