@@ -108,6 +108,8 @@ def _pixel_target(similarity: Tensor, parameters: SimilarityParameters) -> PairT
     cut = parameters.threshold
     values = threshold(similarity, cut).float()
     if parameters.target == "thresholded":
+        if not values.any():  # Every target would be 0, which is another recipe.
+            raise UserError(f"The threshold {cut:g} selects no pair of these images; {_thresholds(similarity)}")
         return PairTargets(values, None)
     small = similarity.abs() < cut
     kept = {

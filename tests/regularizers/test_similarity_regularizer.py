@@ -84,5 +84,5 @@ def test_the_gradient_is_that_of_a_constant_centre():
 
 
 def test_only_the_control_of_statistics_wants_no_penalty():
-    assert regularizer().penalizes
+    assert regularizer(threshold=0.4).penalizes
     assert not regularizer(target="none").penalizes

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -153,3 +155,12 @@ def test_every_target_can_be_shuffled(name):
 def test_a_threshold_that_selects_no_pair_is_told_with_those_that_do():
     with pytest.raises(UserError, match=r"'high' with threshold = 0.99 leaves no pair .* 0.\d+ selects 10.0%"):
         target("high", threshold=0.99)
+
+
+def test_a_threshold_that_selects_no_pair_says_which_would():
+    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    sizes = condensed(pixel_similarity(images)).abs()
+    with pytest.raises(UserError, match=r"^The threshold 0\.99 selects no pair .* 0\.\d+ selects 10\.0%") as told:
+        build_target(RegularizationData(images), SimilarityParameters(threshold=0.99), seed=0, folder=None)
+    stated = float(re.search(r"pairs (0\.\d+) selects 10\.0%", str(told.value))[1])
+    assert float((sizes > stated).double().mean()) == pytest.approx(0.1, abs=0.01)
