@@ -46,7 +46,8 @@ class TrainingStep:
         self.fused = gains_from_fusion(network, batches.data.images)
         self.totals, self.watched = torch.zeros(2, device=device), False
         self.weights = {name: value for name, value in network.named_parameters() if value.ndim > 1}
-        self.penalizes = recipe is not None and recipe.penalizes and defines(recipe, "penalty")
+        self.slots = {slot for slot in ("batch", "loss", "penalty") if recipe is not None and defines(recipe, slot)}
+        self.penalizes = recipe is not None and recipe.penalizes and "penalty" in self.slots
 
     def __call__(self, size: int) -> None:
         """Take the next batch of this size, and update network and recipe."""
@@ -97,7 +98,7 @@ class TrainingStep:
             if not others and not self.watched:
                 _require_gradient(penalty, self.network)
             self.watched = True
-        if not defines(recipe, "loss"):
+        if "loss" not in self.slots:
             return functional.cross_entropy(at_least_float32(passes.logits), batch.targets), penalty, watch
         return self._scalar("loss", recipe.loss, step), penalty, watch
 
@@ -108,7 +109,7 @@ class TrainingStep:
             JobFailedError: images and targets do not fit together, or to the network.
         """
         batch = Batch(task.images, task.labels)
-        if not defines(recipe, "batch"):
+        if "batch" not in self.slots:
             return batch
         changed = self._called("batch", recipe.batch, batch, self.tools)
         if not isinstance(changed, Batch):
