@@ -49,7 +49,7 @@ def context_of(net):
 
 
 def trained(name, *, double=False, **changes):
-    registered, parameters = VARIANTS.get(name, (name, {}))
+    registered, parameters = VARIANTS.get(name, (name, {"threshold": 0.2} if name == "similarity" else {}))
     target = regularizers.load(registered)
     net = recipe_network(target, network(), parameters, name, channels=1, classes=10, seed=0)
     recipe = build_recipe(target, context_of(net), parameters, name)
