@@ -71,10 +71,15 @@ def mixtures(images: Tensor, severity: float, tools: Tools, name: str) -> Tensor
     for place in range(LONGEST_CHAIN):
         longer = transformed(chained, operations[place], strengths[place], signs[place])
         chained = torch.where((lengths >= place).view(-1, 1, 1, 1), longer, chained)
-    weights = -torch.log1p(-uniform("weight", CHAINS))
-    weights = (weights / weights.sum(dim=0)).view(CHAINS, count, 1, 1, 1)
+    weights = dirichlet(uniform("weight", CHAINS)).view(CHAINS, count, 1, 1, 1)
     mixed = (weights * chained.view(CHAINS, *images.shape)).sum(dim=0)
     return images.lerp(mixed, uniform("share").view(count, 1, 1, 1))
+
+
+def dirichlet(uniforms: Tensor) -> Tensor:
+    """Return weights of Dirichlet(1, ..., 1), which sum to 1 over the first dimension, from uniforms in [0, 1)."""
+    exponential = -torch.log1p(-uniforms)
+    return exponential / exponential.sum(dim=0)
 
 
 def jensen_shannon(logits: list[Tensor]) -> Tensor:

@@ -108,11 +108,6 @@ def load_regularization_data(location: ImagesLocation) -> RegularizationData:
     return regularization_data(data, count=location.count, colour=location.colour, size=location.size)
 
 
-def load_regularization_images(location: ImagesLocation) -> Tensor:
-    """Return the images of regularization data, uint8 (N, C, H, W)."""
-    return load_regularization_data(location).images
-
-
 def place(path: Path) -> Path:
     """Return a path for a context: absolute, so that it holds in any current folder."""
     return path.expanduser().absolute()

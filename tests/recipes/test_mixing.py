@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from robustbench_pix.catalogue.registries import regularizers
 from robustbench_pix.errors import UserError
-from robustbench_pix.recipes.augmix import AugMix, jensen_shannon, mixtures
+from robustbench_pix.recipes.augmix import AugMix, dirichlet, jensen_shannon, mixtures
 from robustbench_pix.recipes.augmix_operations import (
     OPERATIONS,
     affine,
@@ -199,3 +199,11 @@ def test_the_divergence_is_that_of_entropies():
     step = Step(logits=logits.flatten(0, 1), targets=torch.arange(7) % 5, views=3)
     plain = float(functional.cross_entropy(logits[0], step.targets))
     assert float(AugMix(setting(), divergence=2.0).loss(step)) == pytest.approx(plain + 2 * expected, rel=1e-6)
+
+
+def test_the_weights_of_chains_are_those_of_a_flat_dirichlet_distribution():
+    drawn = dirichlet(torch.from_numpy(np.random.default_rng(0).random((3, 200_000))))
+    assert torch.allclose(drawn.sum(dim=0), torch.ones(()).double())
+    reference = np.random.default_rng(1).dirichlet(np.ones(3), 200_000)
+    for power in (1, 2, 3):
+        assert float((drawn[0] ** power).mean()) == pytest.approx((reference[:, 0] ** power).mean(), rel=0.02)

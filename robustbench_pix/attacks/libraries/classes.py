@@ -104,7 +104,6 @@ class Defect(NamedTuple):
 
 
 _TARGETED = "is targeted only, and this harness measures untargeted attacks"
-_PATCH = "returns a patch and not images"
 _REFUSED = {
     "foolbox:BinarizationRefinementAttack": "only refines what another attack found on binary images",
     "foolbox:DatasetAttack": "must be fed a data set by code, which a catalogue entry cannot do",
