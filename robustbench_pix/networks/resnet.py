@@ -1,4 +1,4 @@
-"""Residual networks (He et al. 2016) with the stem of Attias, Pehlevan and Obeid: stride 1, no max-pool.
+"""Residual networks (He et al. 2016) with the stem of Attias, Pehlevan and Obeid: no max-pool, stride 1 unless stated.
 
 Every network takes images in [0, 1], shape (N, C, H, W), and scales them itself: ``scale * (image - shift)``.
 The images of a batch interact in ``BatchNorm2d`` alone, so forward passes can be fused into one (``segments.py``).
@@ -43,7 +43,8 @@ class ResNet(nn.Module):
         classes: number of logits.
         blocks: basic blocks in each stage.
         widths: channels of each stage; the stem has those of the first.
-        stem_size: side of the stem's kernel, odd; its stride is 1.
+        stem_size: side of the stem's kernel, odd.
+        stem_stride: pixels between its positions; 2 makes every later map a quarter as large.
         pool: side of the average pooling, or None for the whole map.
         scale, shift: the input becomes ``scale * (image - shift)``.
     """
@@ -61,11 +62,12 @@ class ResNet(nn.Module):
         pool: int | None,
         scale: float,
         shift: float,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         self.scale, self.shift, self.pool = scale, shift, pool
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, widths[0], stem_size, padding=stem_size // 2, bias=False),
+            nn.Conv2d(channels, widths[0], stem_size, stem_stride, padding=stem_size // 2, bias=False),
             BatchNorm2d(widths[0]),
             nn.ReLU(),
         )
@@ -103,20 +105,33 @@ class ResNet(nn.Module):
         return self.head(self.features(images)[-1])
 
 
-def resnet18(*, channels: int, classes: int, width: int = 64, scale: float = 1.0, shift: float = 0.0) -> ResNet:
+def resnet18(
+    *, channels: int, classes: int, width: int = 64, stem_stride: int = 1, scale: float = 1.0, shift: float = 0.0
+) -> ResNet:
     """Return the paper's ResNet18 for images of 28 to 32 pixels; ``width`` is that of the first stage."""
-    return _paper((2, 2, 2, 2), channels, classes, width, scale, shift)
+    return _paper((2, 2, 2, 2), channels, classes, width, stem_stride, scale, shift)
 
 
-def resnet34(*, channels: int, classes: int, width: int = 64, scale: float = 1.0, shift: float = 0.0) -> ResNet:
+def resnet34(
+    *, channels: int, classes: int, width: int = 64, stem_stride: int = 1, scale: float = 1.0, shift: float = 0.0
+) -> ResNet:
     """Return the paper's ResNet34 for images of 28 to 32 pixels; ``width`` is that of the first stage."""
-    return _paper((3, 4, 6, 3), channels, classes, width, scale, shift)
+    return _paper((3, 4, 6, 3), channels, classes, width, stem_stride, scale, shift)
 
 
-def _paper(blocks: Sequence[int], channels: int, classes: int, width: int, scale: float, shift: float) -> ResNet:
-    widths = [width * 2**stage for stage in range(4)]
+def _paper(
+    blocks: Sequence[int], channels: int, classes: int, width: int, stem_stride: int, scale: float, shift: float
+) -> ResNet:
     return ResNet(
-        channels=channels, classes=classes, blocks=blocks, widths=widths, stem_size=7, pool=4, scale=scale, shift=shift
+        channels=channels,
+        classes=classes,
+        blocks=blocks,
+        widths=[width * 2**stage for stage in range(4)],
+        stem_size=7,
+        stem_stride=stem_stride,
+        pool=4 if stem_stride == 1 else None,
+        scale=scale,
+        shift=shift,
     )
 
 

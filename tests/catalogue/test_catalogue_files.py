@@ -65,6 +65,15 @@ def test_every_shipped_file_reads(kind, name, tmp_path):
     assert not spec.summary.endswith(".")
 
 
+def test_attacks_override_at_sizes_that_a_task_has(tmp_path):
+    """A size of any other name would be passed over without a word."""
+    shipped = Workspace(tmp_path)
+    known = {size for name in shipped.names(FOLDERS["task"]) for size in shipped.task(name).sizes}
+    stated = {size for name in shipped.names(FOLDERS["attack"]) for size in shipped.attack(name).sizes}
+    assert stated
+    assert stated <= known
+
+
 def test_shipped_files_are_listed_without_a_workspace(tmp_path):
     assert {"pixel", "thresholded", "unregularized"} <= set(Workspace(tmp_path / "nowhere").names("models"))
     assert "tasks" not in Workspace(tmp_path).names("models")

@@ -50,6 +50,13 @@ def test_features_accept_pictures_of_another_size_than_the_task():
     assert [tap.shape[2:] for tap in features(network, torch.rand(2, 1, 36, 64))][-1] == (5, 8)
 
 
+def test_a_strided_stem_quarters_every_later_map():
+    network = resnet18(channels=1, classes=10, width=16, stem_stride=2)
+    taps = network.features(torch.zeros(1, 1, 28, 28))
+    assert [tuple(tap.shape[1:]) for tap in taps] == [(16, 14, 14), (16, 14, 14), (32, 7, 7), (64, 4, 4), (128, 2, 2)]
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
 @pytest.mark.parametrize("build", [resnet18, small])
 def test_input_scaling_is_inside(build):
     plain = build(channels=1, classes=10, width=4).eval()
