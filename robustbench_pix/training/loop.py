@@ -82,7 +82,7 @@ def training(
     optimizer = FusedSGD(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
     batches = ResidentPlan(data, next(network.parameters()).dtype, memory_format)
     images = {"task": data.images, "regularization": data.regularization_images}
-    tools = Tools(network, images, batches.as_input, seed)
+    tools = Tools(network, images, batches.as_input, seed, data.labels)
     step = TrainingStep(network, recipe, batches, tools, optimizer, alpha=alpha, device=device, precision=precision)
     sizes = batch_sizes(spec, len(data.images))
     capturer = capturer_for(device)
