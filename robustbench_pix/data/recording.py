@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,10 @@ class Recording:
         if count >= self.images:
             return self
         return Recording({name: session.first(count) for name, session in self.sessions.items()}, self.usual)
+
+    def description(self) -> dict[str, Any]:
+        """Return the usual sessions and the digest of each by name."""
+        return {"usual": list(self.usual), "sessions": {name: self.digest([name]) for name in self.sessions}}
 
     def digest(self, names: Sequence[str] | None) -> str:
         """Return 16 hexadecimal digits of a hash of everything in these sessions."""

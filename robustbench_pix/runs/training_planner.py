@@ -13,7 +13,6 @@ from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
 from robustbench_pix.recipes.building import require_known_parameters
 from robustbench_pix.recipes.contract import Recipe, defines, needs_images, remains_without_penalty
-from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs.identities import Regularization, TrainedTask, TrainingIdentity
 from robustbench_pix.runs.job import DataLocation, TrainingContext, TrainingJob
 from robustbench_pix.runs.locations import images_location, load_regularization_data, place
@@ -92,13 +91,12 @@ class TrainingPlanner:
             if isinstance(target, type) and issubclass(target, Recipe):
                 if reason := target.unavailable(parameters, recipe.folder):
                     return None, reason
-                if with_images and issubclass(target, Regularizer):
+                if with_images:
                     if reason := target.lacking(parameters, self._images()):
                         return None, reason
                     files = target.content(parameters, recipe.folder, self._images())
                 else:
-                    images = len(self._images().images) if with_images else 0
-                    files = target.check(parameters, recipe.folder, images)
+                    files = target.check(parameters, recipe.folder, 0)
                 named = target.file_parameters
             return Regularization(
                 regularizer=reference or recipe.regularizer,
