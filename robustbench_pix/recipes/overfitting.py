@@ -22,6 +22,18 @@ LARGEST_GAP = 0.2
 logger = logging.getLogger(__name__)
 
 
+def overfits(one: float, five: float) -> bool:
+    """Return whether accuracies under one step and under five tell catastrophic overfitting.
+
+    Five steps take away more than half of the accuracy, and more than ``LARGEST_GAP``: networks that still learn, or
+    whose radius is large, lose some of it too.
+
+    >>> overfits(0.9, 0.05), overfits(0.8, 0.55), overfits(0.2, 0.05)
+    (True, False, False)
+    """
+    return one - five > LARGEST_GAP and five < one / 2
+
+
 class OverfittingWatch:
     """Attacks a few training images, and says once where only the one step of training is withstood.
 
@@ -52,7 +64,7 @@ class OverfittingWatch:
                 return float((tools.logits(points).argmax(dim=1) == labels).double().mean())
 
         one, five = accuracy(1, self.step_size), accuracy(STEPS, STEP_SHARE * self.eps)
-        if one - five > LARGEST_GAP and not self.said:
+        if overfits(one, five) and not self.said:
             self.said = True
             logger.warning(
                 "Catastrophic overfitting of %s in epoch %d: %.0f%% of training images are answered right under the "
