@@ -25,7 +25,7 @@ SHIPPED = {
     "augmix": Declared(("batch", "loss")),
     "adversarial": Declared(("batch",)),
     "random-signs": Declared(("batch",)),
-    "fast-adversarial": Declared(("batch", "loss")),
+    "fast-adversarial": Declared(("begin", "batch", "loss")),
     "trades": Declared(("batch", "loss")),
     "gaussian-trades": Declared(("batch", "loss")),
     "jacobian": Declared(("batch", "penalty"), ("double_backward",)),

@@ -69,7 +69,7 @@ class Check(NamedTuple):
 
 
 def examine(workspace: Workspace, data_root: Path | None) -> list[Check]:
-    """Check the libraries, the devices, the catalogue, the data sets and the disk."""
+    """Check the libraries, the devices, the catalogue, the data sets, the recordings and the disk."""
     python = Check("python", "works", f"{platform.python_version()} on {platform.platform()}")
     return [
         Check("robustbench_pix", "works", __version__),
@@ -151,6 +151,27 @@ def _datasets(data_root: Path | None) -> list[Check]:
         mend = "put pictures there" if name == "natural" else "a run downloads it"
         details = f"{folder} below the data root" if there else f"no {folder} below the data root; {mend}"
         findings.append(Check(f"data set {name}", "works" if there else "absent", details))
+    return [*findings, *_recordings(root)]
+
+
+def _recordings(root: Path) -> list[Check]:
+    """Look for the files of the recordings that come as sets of images."""
+    from robustbench_pix.data.kriegeskorte import FILES, HUMAN_FILES, SOURCE, recording_file
+    from robustbench_pix.data.v4 import COUNT_FILES, IMAGE_FILES
+    from robustbench_pix.data.v4 import SOURCE as V4_SOURCE
+
+    findings = []
+    for name, source, needed, optional in (
+        ("kriegeskorte92", SOURCE, (FILES,), (HUMAN_FILES,)),
+        ("v4", V4_SOURCE, (IMAGE_FILES, COUNT_FILES), ()),
+    ):
+        try:
+            found = [recording_file(root, names, source) for names in needed]
+            found += [recording_file(root, names, None) for names in optional]
+            files = " and ".join(file.relative_to(root).as_posix() for file in found if file)
+            findings.append(Check(f"recording {name}", "works", f"{files} below the data root"))
+        except UserError as error:
+            findings.append(Check(f"recording {name}", "absent", str(error)))
     return findings
 
 

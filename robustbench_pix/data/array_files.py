@@ -12,11 +12,13 @@ from robustbench_pix.errors import UserError
 Arrays = dict[str, np.ndarray]
 
 FORMATS = ".npy or .safetensors, nor as .npz, .h5 or .mat"
+PICKLE = "is a pickle, which runs code when it is read"
 REFUSED = {
-    ".pkl": "is a pickle, which runs code when it is read",
-    ".pickle": "is a pickle, which runs code when it is read",
+    ".pkl": PICKLE,
+    ".pickle": PICKLE,
     ".nwb": "is NWB, whose trials must be counted in bins of your choice (pynwb reads it)",
 }
+INSTEAD = "save plain arrays with numpy.savez, as rbp show neural says"
 
 
 def read_arrays(path: Path, sole: str) -> Arrays:
@@ -30,7 +32,7 @@ def read_arrays(path: Path, sole: str) -> Arrays:
     """
     suffix = path.suffix.lower()
     if suffix in REFUSED:
-        raise UserError(f"{path} {REFUSED[suffix]}; save plain arrays with numpy.savez, as rbp show neural says.")
+        raise UserError(f"{path} {REFUSED[suffix]}; {INSTEAD}.")
     try:
         if suffix == ".npy":
             return {sole: np.load(path, allow_pickle=False)}
@@ -40,6 +42,9 @@ def read_arrays(path: Path, sole: str) -> Arrays:
     except Exception as error:
         if "Object arrays" in str(error):
             raise UserError(f"{path} holds Python objects; save arrays of plain numbers.") from error
+        if "pickle" in str(error):  # numpy takes whatever it does not know for one, and tells how to load it.
+            found = f"it is damaged, or {PICKLE.removeprefix('is ')}"
+            raise UserError(f"{path} could not be read as {FORMATS}: {found}; {INSTEAD}.") from error
         raise UserError(f"{path} could not be read as {FORMATS}: {error}.") from error
 
 

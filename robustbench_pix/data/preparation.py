@@ -1,6 +1,6 @@
 """From a data set to the inputs of training: augmentation, regularization data, training and validation split."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -96,6 +96,11 @@ class RegularizationData(NamedTuple):
     images: Tensor
     labels: Tensor | None = None
     recording: Recording | None = None
+
+    def beside_the_images(self) -> dict[str, Any]:
+        """Return labels and recording, whichever there are, as a JSON value that differs where one of them does."""
+        found: dict[str, Any] = {} if self.labels is None else {"labels": self.labels.tolist()}
+        return found if self.recording is None else {**found, "recording": self.recording.description()}
 
 
 def regularization_data(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +120,10 @@ class Recording:
             return self
         return Recording({name: session.first(count) for name, session in self.sessions.items()}, self.usual)
 
+    def description(self) -> dict[str, Any]:
+        """Return the usual sessions and the digest of each by name."""
+        return {"usual": list(self.usual), "sessions": {name: self.digest([name]) for name in self.sessions}}
+
     def digest(self, names: Sequence[str] | None) -> str:
         """Return 16 hexadecimal digits of a hash of everything in these sessions."""
         content = hashlib.sha256()
@@ -137,19 +142,19 @@ def _numbers(values: object, name: str, origin: str) -> Numbers:
 
 
 def _check_responses(responses: Numbers, origin: str) -> None:
-    wanted = f"{origin}: responses must be finite numbers of shape (images, neurons), not {responses.shape}."
+    wanted = f"{origin}: responses must be finite numbers of shape (images, neurons)"
     if responses.ndim not in (2, 3):
-        raise UserError(f"{wanted} Repeats are a third axis.")
+        raise UserError(f"{wanted}, not {responses.shape}. Repeats are a third axis.")
     if np.isinf(responses).any():
-        raise UserError(f"{wanted} They hold infinity.")
+        raise UserError(f"{wanted}; they hold infinity.")
     missing = np.asarray(np.isnan(responses).reshape(*responses.shape[:2], -1).all(axis=2))
     if missing.all(axis=1).any():
         image = int(missing.all(axis=1).argmax())
-        raise UserError(f"{wanted} Image {image} has no response at all; leave it out of images and responses.")
+        raise UserError(f"{origin}: image {image} has no response at all; leave it out of images and responses.")
     if missing.any():
         image, neuron = np.argwhere(missing)[0]
         raise UserError(
-            f"{wanted} Neuron {neuron} has no response to image {image}; leave out the neuron or the image."
+            f"{origin}: neuron {neuron} has no response to image {image}; leave out the neuron or the image."
         )
 
 

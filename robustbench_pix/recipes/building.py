@@ -1,9 +1,10 @@
 """Recipes by reference: the object behind a registered class or function, and the network that it trains."""
 
 import inspect
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from robustbench_pix.errors import UserError
 from robustbench_pix.foreign import foreign_code
@@ -16,14 +17,27 @@ def build_recipe(target: Any, context: RecipeContext, parameters: dict[str, Any]
     """Return the recipe behind a registered class or function; its weight ``alpha`` is not among the parameters.
 
     Raises:
-        UserError: it does not accept the parameters, or is neither a class nor a function.
+        UserError: it does not accept the parameters, raised, or is neither a class nor a function.
     """
     require_known_parameters(target, parameters, name)
     if isinstance(target, type):
-        recipe: Recipe = target(context, **parameters)
+        try:
+            with foreign_code():
+                recipe: Recipe = target(context, **parameters)
+        except UserError:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise UserError(f"The recipe {name!r} could not be built: {what}{_absent(error, context)}.") from error
         return recipe
     own = {name: value for name, value in parameters.items() if name != "pairs"}
     return FunctionRegularizer(context, penalty=target, pairs=parameters.get("pairs", DEFAULT_PAIRS), **own)
+
+
+def _absent(error: Exception, context: RecipeContext) -> str:
+    """Return what the images lack, where a recipe took None for it."""
+    lacking = [name for name in ("labels", "recording") if getattr(context, name) is None]
+    return f" (its images have no {' and no '.join(lacking)})" if lacking and "NoneType" in str(error) else ""
 
 
 def recipe_network(
@@ -42,11 +56,46 @@ def recipe_network(
                 changed = target.network(network, channels=channels, classes=classes, **parameters)
         except TypeError as error:
             raise UserError(f"The network of the recipe {name!r} refused its parameters: {error}.") from error
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"The network of the recipe {name!r} raised {type(error).__name__}: {error}.") from error
     if not isinstance(changed, nn.Module) or not callable(getattr(changed, "features", None)):
         raise UserError(
             f"The network of the recipe {name!r} must be a torch module with a method features(images) -> list of maps."
         )
     return changed
+
+
+@torch.no_grad()
+def require_maps_and_logits(network: nn.Module, images: Tensor, *, classes: int, name: str) -> None:
+    """Refuse a recipe's network, in eval mode, whose answers to images in [0, 1], (N, C, H, W), have another form.
+
+    Raises:
+        UserError: its features are no list of maps (N, C, H, W), its logits not (N, classes), or it raised.
+    """
+    try:
+        with foreign_code():
+            maps, logits = cast(Any, network).features(images), network(images)
+    except Exception as error:
+        raise UserError(f"The network of the recipe {name!r} raised {type(error).__name__}: {error}.") from error
+    listed = isinstance(maps, list | tuple) and len(maps) > 0
+    if not listed or not all(isinstance(layer, Tensor) and layer.ndim == 4 for layer in maps):
+        found = ", ".join(map(_described, maps)) if listed else _described(maps)
+        raise UserError(
+            f"The method features(images) of the network of the recipe {name!r} must return a list of maps of shape "
+            f"(N, C, H, W) (got {found})."
+        )
+    if not isinstance(logits, Tensor) or logits.shape != (len(images), classes):
+        raise UserError(
+            f"The network of the recipe {name!r} must return logits of shape (N, {classes}) (got {_described(logits)} "
+            f"for {len(images)} images)."
+        )
+
+
+def _described(value: Any) -> str:
+    """Return a tensor's shape, or the type of what is none."""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
 def require_known_parameters(target: Any, parameters: dict[str, Any], name: str) -> None:

@@ -22,8 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.data.recording import Recording
 from robustbench_pix.errors import JobFailedError
+from robustbench_pix.identity import digest
 from robustbench_pix.recipes.tools import Tools
 
 NEEDS = {
@@ -171,6 +173,20 @@ class Recipe(nn.Module):
     def check(cls, parameters: dict[str, Any], folder: Path | None, images: int) -> str | None:
         """Check parameters and files before anything is trained; return a digest of the files' content, or None."""
         return None
+
+    @classmethod
+    def lacking(cls, parameters: dict[str, Any], data: RegularizationData) -> str | None:
+        """Return what a recipe with these parameters needs and the regularization data lack, or None."""
+        return None
+
+    @classmethod
+    def content(cls, parameters: dict[str, Any], folder: Path | None, data: RegularizationData) -> str | None:
+        """Check what a recipe is trained with beside the images, before training; return a digest of it, or None.
+
+        Unless a recipe tells which of them its parameters read, labels and recording count: ``context`` has them.
+        """
+        checked, beside = cls.check(parameters, folder, len(data.images)), data.beside_the_images()
+        return digest([checked, beside]) if beside else checked
 
     @classmethod
     def network(cls, network: nn.Module, *, channels: int, classes: int, **parameters: Any) -> nn.Module:

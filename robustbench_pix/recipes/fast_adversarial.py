@@ -1,7 +1,7 @@
 """The recipe ``fast-adversarial``: one sign step from a random start (Wong, Rice, Kolter 2020, arXiv 2001.03994).
 
 Optionally with gradient alignment (Andriushchenko and Flammarion 2020, arXiv 2007.02617), which keeps the network from
-being linear at the training images alone, where one step misleads.
+being linear at the training images alone, where one step misleads. The log tells catastrophic overfitting.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from robustbench_pix.recipes.contract import Batch, Recipe, RecipeContext, Step
+from robustbench_pix.recipes.overfitting import OverfittingWatch
 from robustbench_pix.recipes.parameters import require_number
 from robustbench_pix.recipes.perturbations import (
     EPS,
@@ -37,6 +38,9 @@ class FastAdversarial(Recipe):
         super().__init__(context)
         self.eps, self.step_size, self.alignment = eps, step_size, alignment
         self.double_backward = alignment > 0
+        self.watch = OverfittingWatch(f"fast-adversarial on {context.task}, seed {context.seed},", eps, step_size)
+        self.epoch = 0
+        self.tools: Tools | None = None
 
     @classmethod
     def check(cls, parameters: dict[str, Any], folder: Path | None, images: int) -> str | None:
@@ -44,6 +48,10 @@ class FastAdversarial(Recipe):
         check_perturbation(parameters)
         require_number("alignment", parameters.get("alignment", 0.0), least=0)
         return None
+
+    def begin(self, epoch: int, tools: Tools) -> None:
+        """Keep the tools, with which the report attacks a few training images."""
+        self.tools, self.epoch = tools, epoch
 
     def batch(self, batch: Batch, tools: Tools) -> Batch:
         """Return the perturbed images; with alignment also the images, and random points around them."""
@@ -66,6 +74,10 @@ class FastAdversarial(Recipe):
         perturbed, *others = step.logits.chunk(step.views)
         loss = functional.cross_entropy(perturbed, step.targets)
         return loss + self.alignment * misalignment(torch.cat(others), step) if others else loss
+
+    def report(self) -> dict[str, float]:
+        """Return what tells catastrophic overfitting: accuracies under one step and under five."""
+        return self.watch.look(self.tools, self.epoch) if self.tools else {}
 
 
 def misalignment(logits: Tensor, step: Step) -> Tensor:

@@ -21,12 +21,19 @@ class Tools:
         images: name -> all images on the device, uint8 (N, C, H, W): of the ``task`` and of the ``regularization``.
         as_input: turns uint8 images into the network's input in [0, 1].
         seed: of the model.
+        task_labels: of the task's images, int64 (N,), on the device.
     """
 
     def __init__(
-        self, network: nn.Module, images: Mapping[str, Tensor], as_input: Callable[[Tensor], Tensor], seed: int
+        self,
+        network: nn.Module,
+        images: Mapping[str, Tensor],
+        as_input: Callable[[Tensor], Tensor],
+        seed: int,
+        task_labels: Tensor,
     ) -> None:
         self.network, self.all_images, self.as_input, self.seed = network, images, as_input, seed
+        self.task_labels = task_labels
         self.device = images["task"].device
         self.steps_taken = torch.zeros(1, dtype=torch.int64, device=self.device)
         self.noises: dict[str, PhiloxNoise] = {}

@@ -13,6 +13,9 @@ from torch import Tensor
 from robustbench_pix.data.recording import Numbers, Recording, Session
 from robustbench_pix.errors import UserError
 
+ROUNDING = 1e-12
+"""Relative to a mean response; repeats that spread less are alike."""
+
 
 def response_similarity(responses: Tensor, reliability: Tensor | None = None) -> Tensor:
     """Return the cosine similarities of population responses (Li et al. 2019, section 2).
@@ -115,7 +118,8 @@ def reliability(responses: Numbers, origin: str, *, corrected: bool) -> Numbers:
     signal = means.var(axis=0, ddof=1)
     if corrected:
         signal = np.maximum(signal - noise * (1 / counts).mean(axis=0), 0.0)
-    if (silent := (noise == 0) & (signal > 0)).any():
+    alike = noise <= ROUNDING**2 * np.square(means).mean(axis=0)
+    if (silent := alike & (signal > 0)).any():
         raise UserError(
             f"{origin}: neuron {int(silent.argmax())} responds to all repeats alike, so its reliability is infinite; "
             'state weights = "none".'

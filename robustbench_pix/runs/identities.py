@@ -59,8 +59,9 @@ class TrainedTask(Spec):
 class Regularization(Spec):
     """What a recipe adds to a training: a network, batches, a loss, ``alpha`` times a penalty, by its parameters.
 
-    ``files`` and ``images`` are digests: of the files that parameters name, and of the regularization data, where the
-    recipe is trained with them. ``own_network`` says whether the recipe wraps or replaces the task's network.
+    ``files`` and ``images`` are digests: of the files that parameters name, with what regularization data carry beside
+    their images, and of these images, where the recipe is trained with them. ``own_network`` says whether the recipe
+    wraps or replaces the task's network.
     """
 
     regularizer: str

@@ -109,6 +109,8 @@ def summary(total: int, kept: int) -> str:
     >>> summary(3, 4)
     '3 jobs to do, 4 finished before and kept.'
     """
+    if total + kept == 0:
+        return "Nothing to do: no recipe can run; the table says why."
     if total == 0:
         return f"Nothing to do: all {kept} jobs were finished before."
     before = f", {kept} finished before and kept" if kept else ""

@@ -14,7 +14,7 @@ from robustbench_pix.data.preparation import split
 from robustbench_pix.errors import UserError
 from robustbench_pix.networks.building import build_network, features
 from robustbench_pix.randomness import global_streams
-from robustbench_pix.recipes.building import build_recipe, recipe_network
+from robustbench_pix.recipes.building import build_recipe, recipe_network, require_maps_and_logits
 from robustbench_pix.recipes.contract import Recipe, RecipeContext, needs_images
 from robustbench_pix.runs.external_model import rebuilt
 from robustbench_pix.runs.identities import TrainingIdentity
@@ -45,6 +45,9 @@ def run_training(
         regularizers.require_source(added.regularizer, folder, added.source)
         regularizing = load_regularization_data(context.images_data) if needs_images(target) else None
         images = regularizing.images if regularizing else images
+        if added.own_network:
+            task_images = data.train_images[:2].to(device).float() / 255
+            require_maps_and_logits(network.eval(), task_images, classes=context.classes, name=added.regularizer)
         setting = RecipeContext(
             images=images,
             feature_shapes=feature_shapes(network, images if len(images) else data.train_images, device),

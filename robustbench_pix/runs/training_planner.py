@@ -11,9 +11,9 @@ from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, TaskSpec
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
+from robustbench_pix.foreign import foreign_code
 from robustbench_pix.recipes.building import require_known_parameters
 from robustbench_pix.recipes.contract import Recipe, defines, needs_images, remains_without_penalty
-from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs.identities import Regularization, TrainedTask, TrainingIdentity
 from robustbench_pix.runs.job import DataLocation, TrainingContext, TrainingJob
 from robustbench_pix.runs.locations import images_location, load_regularization_data, place
@@ -90,16 +90,10 @@ class TrainingPlanner:
         try:
             require_known_parameters(target, parameters, recipe.name)
             if isinstance(target, type) and issubclass(target, Recipe):
-                if reason := target.unavailable(parameters, recipe.folder):
+                data = self._images() if with_images else None
+                if reason := unable(target, parameters, recipe.folder, data):
                     return None, reason
-                if with_images and issubclass(target, Regularizer):
-                    if reason := target.lacking(parameters, self._images()):
-                        return None, reason
-                    files = target.content(parameters, recipe.folder, self._images())
-                else:
-                    images = len(self._images().images) if with_images else 0
-                    files = target.check(parameters, recipe.folder, images)
-                named = target.file_parameters
+                files, named = checked(target, recipe, parameters, data), target.file_parameters
             return Regularization(
                 regularizer=reference or recipe.regularizer,
                 source=regularizers.source(recipe.regularizer, recipe.folder),
@@ -196,3 +190,33 @@ class TrainingPlanner:
         if self.images_digest is None:
             self.images_digest = ImageData(self._images().images).digest
         return self.images_digest
+
+
+def unable(
+    target: type[Recipe], parameters: dict[str, Any], folder: Path | None, data: RegularizationData | None
+) -> str | None:
+    """Return why a recipe cannot run with these parameters and regularization data, or None."""
+    reason = target.unavailable(parameters, folder)
+    return reason if reason or data is None else target.lacking(parameters, data)
+
+
+def checked(
+    target: type[Recipe], recipe: RecipeSpec, parameters: dict[str, Any], data: RegularizationData | None
+) -> str | None:
+    """Check what a recipe is trained with, and return a digest of all but the images; None if there is nothing else.
+
+    Raises:
+        UserError: it was refused, or the recipe's own code raised.
+    """
+    try:
+        with foreign_code():
+            if data is None:
+                return target.check(parameters, recipe.folder, 0)
+            return target.content(parameters, recipe.folder, data)
+    except UserError as error:
+        raise UserError(f"{recipe.path}: {error}") from error
+    except ValueError:  # Told as refused parameters.
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UserError(f"{recipe.path}: the check of {recipe.regularizer} raised {what}.") from error

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ def training(
     optimizer = FusedSGD(parameters, rate=rate, momentum=spec.momentum, weight_decay=spec.weight_decay)
     batches = ResidentPlan(data, next(network.parameters()).dtype, memory_format)
     images = {"task": data.images, "regularization": data.regularization_images}
-    tools = Tools(network, images, batches.as_input, seed)
+    tools = Tools(network, images, batches.as_input, seed, data.labels)
     step = TrainingStep(network, recipe, batches, tools, optimizer, alpha=alpha, device=device, precision=precision)
     sizes = batch_sizes(spec, len(data.images))
     capturer = capturer_for(device)
@@ -91,7 +92,7 @@ def training(
     for epoch in range(spec.epochs):
         rate.fill_(learning_rate(spec, epoch))
         if recipe is not None and defines(recipe, "begin"):
-            _begin(recipe, epoch, tools)
+            _called("begin", recipe.begin, epoch, tools)
         batches.begin(
             epoch_plan(
                 spec,
@@ -117,7 +118,7 @@ def training(
             "task_loss": float(step.totals[0]) / len(sizes),
             "penalty": float(step.totals[1]) / len(sizes),
             **{name: float(value) for name, value in validated.items()},
-            **(recipe.report() if recipe else {}),
+            **(_called("report", recipe.report) if recipe else {}),
         }
         _require_finite(row)
         log.append(row)
@@ -143,14 +144,14 @@ def validate(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Te
     }
 
 
-def _begin(recipe: Recipe, epoch: int, tools: Tools) -> None:
+def _called(slot: str, function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         with foreign_code():
-            recipe.begin(epoch, tools)
+            return function(*arguments)
     except JobFailedError:
         raise
     except Exception as error:
-        raise JobFailedError(f"the recipe's begin raised {type(error).__name__}: {error}") from error
+        raise JobFailedError(f"the recipe's {slot} raised {type(error).__name__}: {error}") from error
 
 
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:

@@ -120,6 +120,14 @@ class TrainingStep:
                 f"the recipe's batch returned images {tuple(changed.images.shape)} and {len(changed.targets)} targets; "
                 f"{changed.views} views of {size} images {tuple(task.images.shape[1:])} are expected"
             )
+        targets = changed.targets
+        labels = targets.ndim == 1 and targets.dtype == torch.int64
+        if not labels and not (targets.ndim == 2 and targets.is_floating_point()):
+            kind = str(targets.dtype).removeprefix("torch.")
+            raise JobFailedError(
+                f"the recipe's batch returned targets {tuple(targets.shape)} of type {kind}; labels int64 ({size},) or "
+                f"probabilities float ({size}, classes) are expected"
+            )
         images = changed.images.detach().to(task.images.dtype).contiguous(memory_format=self.batches.memory_format)
         return changed._replace(images=images)
 
@@ -142,6 +150,8 @@ class TrainingStep:
         except JobFailedError:
             raise
         except Exception as error:
+            if NOT_DERIVED in str(error) and self.recipe is not None and not self.recipe.double_backward:
+                raise JobFailedError(f"the recipe's {slot} derives without declaring double_backward") from error
             raise JobFailedError(f"the recipe's {slot} raised {type(error).__name__}: {error}") from error
 
     def _derived_twice(self, recipe: Recipe) -> AbstractContextManager[None]:
@@ -175,6 +185,9 @@ def _step(
 def _floats(layers: list[Tensor]) -> list[Tensor]:
     return [at_least_float32(layer) for layer in layers]
 
+
+NOT_DERIVED = "One of the differentiated Tensors does not require grad"
+"""Part of what torch raises where a recipe derives by ``step.images`` without declaring it."""
 
 NO_GRADIENT = (
     "the penalty has no gradient to the network, so it would do nothing (a constant, .detach(), numpy?); "

@@ -72,6 +72,24 @@ def libraries_work(monkeypatch):
     monkeypatch.setattr(doctor, "_import", lambda *modules: lambda: "imports")
 
 
+def test_doctor_says_which_recordings_are_there(tmp_path, rbp, libraries_work):
+    def told():
+        rows = json.loads(rbp("doctor", "--format", "json", "--data-root", tmp_path).out)
+        return {row["what"].split()[1]: row for row in rows if row["what"].startswith("recording")}
+
+    absent = told()
+    assert {name: row["state"] for name, row in absent.items()} == {"kriegeskorte92": "absent", "v4": "absent"}
+    assert "it is images_210325.zip of github.com/cowleygroup/V4_compact_models" in absent["v4"]["details"]
+    (tmp_path / "neural").mkdir()
+    for name in ("kriegeskorte2008.mat", "cowley_v4_210325_images.zip"):
+        (tmp_path / "neural" / name).touch()
+    there = told()
+    assert there["kriegeskorte92"]["state"] == "works"
+    assert there["kriegeskorte92"]["details"] == "neural/kriegeskorte2008.mat below the data root"
+    assert there["v4"]["state"] == "absent"
+    assert "There is no cowley_v4_210325_counts.npy in" in there["v4"]["details"]
+
+
 @pytest.mark.parametrize(
     ("file", "text", "what", "words"),
     [

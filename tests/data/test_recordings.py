@@ -141,10 +141,10 @@ def test_missing_responses_are_told_by_image_and_neuron():
     responses[3, :, 1:] = np.nan
     Session("a", responses=responses)
     responses[3, 2] = np.nan
-    with pytest.raises(UserError, match="Neuron 2 has no response to image 3"):
+    with pytest.raises(UserError, match="neuron 2 has no response to image 3"):
         Session("a", responses=responses)
     responses[3] = np.nan
-    with pytest.raises(UserError, match="Image 3 has no response at all; leave it out"):
+    with pytest.raises(UserError, match="image 3 has no response at all; leave it out"):
         Session("a", responses=responses)
 
 

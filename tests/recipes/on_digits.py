@@ -46,7 +46,7 @@ def tools_of(network):
     """Return the tools of a training of a network on digits, of its own type."""
     dtype = next(network.parameters()).dtype
     images = {"task": DATA.images, "regularization": DATA.regularization_images}
-    return Tools(network, images, lambda images: images.to(dtype) / 255, seed=0)
+    return Tools(network, images, lambda images: images.to(dtype) / 255, 0, DATA.labels)
 
 
 def step_of(recipe, network, batch=BATCH, tools=None):

@@ -168,7 +168,7 @@ def test_an_error_before_an_epoch_is_told():
 
 def tools_of(net, seed=0):
     images = {"task": DATA.images, "regularization": DATA.regularization_images}
-    return Tools(net, images, lambda images: images.to(torch.float32) / 255, seed)
+    return Tools(net, images, lambda images: images.to(torch.float32) / 255, seed, DATA.labels)
 
 
 def test_tools_leave_batchnorm_alone_and_give_the_gradient():

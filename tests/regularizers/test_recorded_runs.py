@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from robustbench_pix import run
-from robustbench_pix.catalogue.registries import datasets
+from robustbench_pix.catalogue.registries import datasets, regularizers
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.data.base import ImageData
 from robustbench_pix.data.recording import Recording, Session
+from robustbench_pix.recipes.contract import Recipe
+from robustbench_pix.regularizers.base import Regularizer
 from robustbench_pix.runs.planner import make_plan
 from robustbench_pix.runs.request import RunConfig
 from tests.workspaces import tiny_workspace
@@ -72,6 +74,59 @@ def test_labels_count_for_the_target_that_takes_them_alone(workspace, monkeypatc
     (pixel, labels), (same_pixel, other) = labelled(torch.arange(24) % 2), labelled(torch.arange(24) // 12)
     assert pixel == same_pixel
     assert labels != other
+
+
+class Reading(Recipe):
+    """Neither a regularizer nor a recipe that tells what it reads."""
+
+    singles = 4
+
+    def penalty(self, step):
+        return step.single[-1].square().mean()
+
+
+class ReadingPairs(Regularizer):
+    def forward(self, step):
+        return step.first[-1].square().mean()
+
+
+@pytest.mark.parametrize("kind", [Reading, ReadingPairs])
+def test_labels_and_recording_count_for_whoever_is_given_them(workspace, monkeypatch, kind):
+    monkeypatch.setitem(regularizers.registered, "reading", kind)
+    (workspace / "models/reading.toml").write_text('summary = "x"\nrecipe = "reading"\n')
+    sessions = {"a": Session("a", responses=RESPONSES), "b": Session("b", responses=RESPONSES[:, ::-1])}
+    other = {**sessions, "b": Session("b", responses=RESPONSES[:, :5])}
+    labels = torch.arange(24) % 2
+    given = [
+        {},
+        {"train_labels": labels, "classes": 2},
+        {"train_labels": labels.flip(0), "classes": 2},
+        {"recording": Recording(sessions)},
+        {"recording": Recording(sessions, ("a",))},
+        {"recording": Recording({"a": sessions["a"], "c": sessions["b"]})},
+        {"recording": Recording(other)},
+    ]
+    known = []
+    for data in given:
+        made = ImageData(IMAGES[:, :1], **data)
+        monkeypatch.setitem(datasets.registered, "given", lambda root, *, colour, made=made: made)
+        known.append(trainings(workspace, "reading", on="tiny:given")["reading"].identity.regularization)
+    assert len({one.files for one in known}) == len(given)
+    # The images of a recording are brought to the size of the task's.
+    assert len({one.images for one in known[:3]}) == len({one.images for one in known[3:]}) == 1
+    assert known[0].files is None
+
+
+def test_what_a_recipe_lacks_is_told_whatever_its_kind(workspace, monkeypatch):
+    class Lacking(Reading):
+        @classmethod
+        def lacking(cls, parameters, data):
+            return "needs a recording" if data.recording is None else None
+
+    monkeypatch.setitem(regularizers.registered, "reading", Lacking)
+    (workspace / "models/reading.toml").write_text('summary = "x"\nrecipe = "reading"\n')
+    assert "reading" not in trainings(workspace, "unregularized", "reading", on="tiny")
+    assert "reading" in trainings(workspace, "unregularized", "reading")
 
 
 def test_every_target_runs_on_the_images_of_a_recording(workspace):
