@@ -131,7 +131,9 @@ def _entry(kind: str, spec: CatalogueSpec, workspace: Workspace) -> list[dict[st
         penalty = check_parameters(spec.regularizer, spec.parameters)
         fields["recipe"] = fields.pop("regularizer")
         fields["parameters"] = penalty.stated if penalty else {}
-        fields["tuned"] = {entry.label: entry.parameters for entry in spec.tuned}
+        fields["tuned"] = {
+            entry.label: entry.parameters | ({"source": entry.source} if entry.source else {}) for entry in spec.tuned
+        }
         fields |= _slots(spec)
         others = [workspace.recipe(name) for name in workspace.names(FOLDERS["recipe"])]
         fields["control"] = {other.name: other.summary for other in others if other.controls == spec.name}

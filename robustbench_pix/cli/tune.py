@@ -60,7 +60,7 @@ def tune(
     Examples:
     $ rbp tune pixel --on digits --dry-run
     $ rbp tune thresholded,shuffled --on mnist --size reduced --write
-    $ rbp tune thresholded --grid alpha=1,4,10 --grid threshold=0.2,0.4 --keep 0.99
+    $ rbp tune thresholded --grid alpha=1,4 --grid threshold=0.2,0.4 --keep 0.99
     """
     from robustbench_pix.cli.run import watched
     from robustbench_pix.runs.store import Store

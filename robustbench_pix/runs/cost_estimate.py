@@ -42,6 +42,7 @@ from robustbench_pix.runs.planner import Plan, make_plan
 from robustbench_pix.runs.request import Resources, RunConfig
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.training_job import network_of
+from robustbench_pix.runs.validation_job import validation_images
 
 BYTES_OF_AN_EXAMPLE = 8
 """Of one row of examples.parquet, compressed."""
@@ -161,7 +162,8 @@ def _seconds(job: Job, training: TrainingJob, trial: Callable[[], tuple[float, f
             queries = FAB_STEPS * FAB_TARGETS
             return INFLATION_IMAGES * (trial()[1] * (DDN_STEPS + queries) + trial()[0] * queries)
         case ValidationJob():
-            return trial()[0] * job.identity.images * len(job.identity.attack.strengths)
+            _, labels = validation_images(load(job.context.data), training.identity, job.identity.images)
+            return trial()[0] * len(labels) * len(job.identity.attack.strengths)
         case AttackJob():
             queries_of_an_image = _queries(job.identity.attack)
             return None if queries_of_an_image is None else trial()[0] * _attacked(job) * queries_of_an_image

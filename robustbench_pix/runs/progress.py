@@ -25,7 +25,7 @@ class Watcher:
 
     def started(self, total: int, kept: int) -> None:
         """Say how much there is to do; ``kept`` jobs were finished before."""
-        self.total, self.began = total, time.monotonic()
+        self.total, self.done, self.began = total, 0, time.monotonic()
         self.say(summary(total, kept))
 
     def finished(self, job: Job, reason: str | None) -> None:

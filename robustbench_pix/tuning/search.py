@@ -71,19 +71,14 @@ def tune(config: RunConfig, how: SearchConfig, resources: Resources, watcher: Wa
     """
     searches = searches_of(config, how)
     begin(resources)
-    runs = _Runs(config, resources, watcher)
-    if how.trials is None:
-        plan = Plan()
-        baseline = runs.planner.baseline(plan)
-        planned = {name: _grid(runs.planner, name, search, how, plan) for name, search in searches.items()}
-        runs.do(plan)
-        found = {name: [runs.outcome(point) for point in points] for name, points in planned.items()}
-        reference = runs.accuracy(baseline)
-    else:
-        plan = Plan()
-        baseline = runs.planner.baseline(plan)
-        runs.do(plan)
-        reference = runs.accuracy(baseline)
+    runs, plan = _Runs(config, resources, watcher), Plan()
+    baseline = runs.planner.baseline(plan)
+    gridded = searches if how.trials is None else {}
+    planned = {name: _grid(runs.planner, name, search, how, plan) for name, search in gridded.items()}
+    runs.do(plan)
+    reference = runs.accuracy(baseline)
+    found = {name: [runs.outcome(point) for point in points] for name, points in planned.items()}
+    if how.trials is not None:
         found = {name: list(_suggested(runs, name, search, how, reference)) for name, search in searches.items()}
     sigmas = tuple(runs.planner.sigmas)
     recipes = {name: config.workspace.recipe(name) for name in searches}
@@ -171,22 +166,29 @@ def _grid(planner: TuningPlanner, name: str, search: Search, how: SearchConfig, 
     recipe = planner.config.workspace.recipe(name)
     planned = [planner.point(recipe, point, plan) for point in grid_points(search, how.points)]
     if not any(point.runs for point in planned):
-        raise UserError(f"The recipe {name} cannot be trained on {planner.combination}: it {planned[0].reason}.")
+        raise _unavailable(planner, name, planned[0].reason)
     return planned
+
+
+def _unavailable(planner: TuningPlanner, name: str, reason: str) -> UserError:
+    return UserError(f"The recipe {name} cannot be trained on {planner.combination}: it {reason}.")
 
 
 def _suggested(runs: _Runs, name: str, search: Search, how: SearchConfig, baseline: Accuracy) -> Iterator[Outcome]:
     """Yield the outcomes of the points that optuna suggests; one that does not keep the clean accuracy is told as -1.
 
-    So is one that cannot be trained.
+    Raises:
+        UserError: the recipe cannot be trained, or a job failed.
     """
     recipe, suggestions, seen = runs.planner.config.workspace.recipe(name), Suggestions(search), list[dict[str, Any]]()
     for _ in range(how.trials or 0):
         plan = Plan()
         planned = runs.planner.point(recipe, suggestions.ask(), plan)
+        if planned.reason:
+            raise _unavailable(runs.planner, name, planned.reason)
         runs.do(plan)
         outcome = runs.outcome(planned)
-        kept = outcome.accuracy is not None and is_kept(outcome, baseline, how.keep)
+        kept = is_kept(outcome, baseline, how.keep)
         suggestions.tell(float(outcome.accuracy.noise) if outcome.accuracy and kept else -1.0)
         if planned.point not in seen:
             seen.append(planned.point)

@@ -46,7 +46,7 @@ def brute_force(points, baseline, keep):
 @pytest.mark.parametrize("keep", ["0.9", "0.99"])
 def test_the_choice_is_that_of_a_brute_force_computation(tmp_path, keep):
     generator, chosen = np.random.default_rng(0), []
-    for trial in range(60):
+    for trial in range(20):
         folder = tmp_path / str(trial)
         folder.mkdir()
         levels = generator.uniform(0.5, 1, 8)
@@ -60,7 +60,7 @@ def test_the_choice_is_that_of_a_brute_force_computation(tmp_path, keep):
         expected = brute_force(points, baseline, float(keep))
         assert (found and found.point["place"]) == expected
         chosen.append(expected)
-    assert len(set(chosen)) > 4
+    assert len(set(chosen)) > 3
 
 
 def test_exactly_the_share_is_kept_whatever_floats_say():
