@@ -31,7 +31,10 @@ MEANINGS = {
     "regularizer": "Also written `recipe`: a registered name, `file.py:Class` or `package.module:Class`, or a function "
     "of that kind; absent: nothing is added",
     "parameters": "Of the algorithm; those of a recipe include `alpha`, the weight of the penalty",
-    "tuned": "Parameters for one combination: `task`, `images` (the regularization data; absent: any), what differs",
+    "search": "By parameter: the values that `rbp tune` searches; absent in a control: those of what it controls",
+    "tuned": "Parameters for one combination, size and network: `task`, `images` (the regularization data; absent: "
+    "any), `size` (absent: `full`; `*`: any, and no tuning), `network` and `network_parameters` (absent: the "
+    "task's own), `source` (where they come from), what differs",
     "controls": "Of a control: the recipe that it controls, whose parameters and tuning it shares",
     "dataset": "A registered data set",
     "network": "A registered network",

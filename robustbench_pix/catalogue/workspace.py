@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from robustbench_pix.catalogue.findings import describe
-from robustbench_pix.catalogue.recipe_spec import RecipeSpec, Tuned
+from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.specs import AttackSpec, CatalogueSpec, SuiteSpec, TaskSpec
 from robustbench_pix.errors import MOST_CHARACTERS, UserError, short, shortened, unknown
 
@@ -103,9 +103,10 @@ class Workspace:
         return self.root / "leaderboard"
 
     def recipe(self, name: str) -> RecipeSpec:
-        """Return a recipe; a control takes over the parameters and tuning of the recipe that it controls.
+        """Return a recipe; a control takes over the parameters, tuning and search of the recipe that it controls.
 
-        Not one of another class that states parameters of its own.
+        Not one of another class that states parameters of its own. What a control fixes is not searched, and a search
+        of its own wins.
         """
         spec = self._read(RecipeSpec, "recipe", name)
         if spec.controls is None:
@@ -119,13 +120,15 @@ class Workspace:
             )
         if controlled.regularizer != spec.regularizer and (spec.parameters or spec.tuned):
             return spec
-        tuned = [{**_fields(override), **spec.parameters} for override in controlled.tuned]
+        tuned = [{**entry.model_dump(), **spec.parameters} for entry in controlled.tuned]
         fields = {**spec.model_dump(), "parameters": {**controlled.parameters, **spec.parameters}}
+        if spec.search is None and controlled.search is not None:
+            fields["search"] = {key: of for key, of in controlled.search.items() if key not in spec.parameters}
         if (
             spec.folder == SHIPPED / FOLDERS["recipe"]
         ):  # Files that the parameters name lie beside the controlled recipe.
             fields["path"] = controlled.folder / spec.path.name
-        return _validated(RecipeSpec, {**fields, "tuned": [*tuned, *map(_fields, spec.tuned)]})
+        return _validated(RecipeSpec, {**fields, "tuned": [*tuned, *fields["tuned"]]})
 
     def task(self, name: str) -> TaskSpec:
         """Return a task."""
@@ -180,10 +183,6 @@ class Workspace:
     def _unknown(self, what: str, name: str) -> UserError:
         command = {"recipe": "rbp recipes", "task": "rbp tasks", "attack": "rbp attacks", "suite": "rbp suites"}[what]
         return unknown(what, name, self.names(FOLDERS[what]), list_with=command)
-
-
-def _fields(override: Tuned) -> dict[str, Any]:
-    return {"task": override.task, "images": override.images, **override.parameters}
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from robustbench_pix.cli import (
     run,
     show,
     targets,
+    tune,
     verify,
     workspace,
 )
@@ -137,6 +138,7 @@ COMMANDS = (
     board.corruptions,
     figures.figures,
     targets.targets,
+    tune.tune,
     board.publish,
     verify.verify,
     verify.diff,

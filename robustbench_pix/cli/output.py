@@ -47,6 +47,11 @@ def write_rows(rows: Rows, style: str, *, narrow: Sequence[str] = ()) -> None:
         print(markdown(columns, texts))
 
 
+def write_estimate(rows: Rows, style: str) -> None:
+    """Write what jobs would cost, one row a kind; a narrow table is left without the numbers behind the words."""
+    write_rows(rows, style, narrow=("jobs", "count", "time", "disk", "note"))
+
+
 def write_fields(rows: Rows, style: str) -> None:
     """Write rows of ``kind``, ``field`` and ``value``; a table has a heading for each kind, with its field ``name``."""
     if style != "table":

@@ -133,13 +133,13 @@ def watched(store: "Store") -> Iterator["Watcher"]:
 
 
 def _show_estimate(config: RunConfig, resources: Resources, style: str) -> None:
-    from robustbench_pix.cli.output import write_rows
+    from robustbench_pix.cli.output import write_estimate
     from robustbench_pix.foreign import lent_to_others
     from robustbench_pix.runs.cost_estimate import estimate
 
     with lent_to_others():
         estimated = estimate(config, resources)
-    write_rows(estimated, style, narrow=("jobs", "count", "time", "disk", "note"))
+    write_estimate(estimated, style)
 
 
 DEFAULT_ATTACK = "transfer-fgsm"

@@ -50,7 +50,7 @@ def show(name: str, workspace: Workspace, style: str) -> None:
         rows += _rows("images", {"name": name, "content": IMAGES.get(name, "registered by a package")})
     store = Store(workspace.runs)
     run = name.rstrip("/").rpartition("/")[2]
-    if run.startswith(("train-", "given-", "attack-", "check-", "nearest-")) and store.has(run):
+    if run.startswith(("train-", "given-", "attack-", "check-", "nearest-", "validation-")) and store.has(run):
         rows += _rows("run", _run(run, store))
     rows += _checks({name, run}, store) + _distances({name, run}, store)
     if not rows:
@@ -131,7 +131,9 @@ def _entry(kind: str, spec: CatalogueSpec, workspace: Workspace) -> list[dict[st
         penalty = check_parameters(spec.regularizer, spec.parameters)
         fields["recipe"] = fields.pop("regularizer")
         fields["parameters"] = penalty.stated if penalty else {}
-        fields["tuned"] = {f"{t.task}:{t.images}": t.parameters for t in spec.tuned}
+        fields["tuned"] = {
+            entry.label: entry.parameters | ({"source": entry.source} if entry.source else {}) for entry in spec.tuned
+        }
         fields |= _slots(spec)
         others = [workspace.recipe(name) for name in workspace.names(FOLDERS["recipe"])]
         fields["control"] = {other.name: other.summary for other in others if other.controls == spec.name}

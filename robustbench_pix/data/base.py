@@ -83,6 +83,18 @@ class ImageData:
                 content.update(tensor.cpu().contiguous().view(-1).numpy().data)
         return content.hexdigest()[:DIGEST_LENGTH]
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there are test images."""
+        return self.test_images is not None
+
+    @cached_property
+    def without_test(self) -> "ImageData":
+        """The data set without its test images, under the same digest: for whatever must not see them."""
+        rest = replace(self, test_images=None, test_labels=None)
+        rest.__dict__["digest"] = self.digest
+        return rest
+
     def in_colour(self, colour: str) -> "ImageData":
         """Return the data set with all its images in a colour; itself, if they already are."""
         train = in_colour(self.train_images, colour)

@@ -17,8 +17,8 @@ PROTOCOLS = {
     "paper": "paper protocol: as Attias et al. 2024 measured",
 }
 
-NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: )")
-"""The separator of two remarks of a note; a remark starts with the name of an attack, or with "missing"."""
+NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: |not tuned here)")
+"""The separator of two remarks of a note; most remarks start with the name of an attack, or with "missing"."""
 
 SAID = {
     BETTER: "better than unregularized",

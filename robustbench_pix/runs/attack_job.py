@@ -15,7 +15,7 @@ from robustbench_pix.evaluation.gradient_checks import gather
 from robustbench_pix.evaluation.nearest import smallest_distances
 from robustbench_pix.networks.building import ensemble
 from robustbench_pix.networks.inference import channels_last, for_inference
-from robustbench_pix.runs.job import AttackJob, CheckJob, NearestJob
+from robustbench_pix.runs.job import AttackJob, CheckJob, NearestJob, ValidationJob
 from robustbench_pix.runs.locations import load, load_tested
 from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, PICTURES, Store
 from robustbench_pix.runs.training_job import trained_network
@@ -86,7 +86,7 @@ def _source_cache(sources: tuple[str, ...]) -> TensorCache:
     return TensorCache(SOURCE_CACHE_BYTES)
 
 
-def attack_spec(job: AttackJob) -> AttackSpec:
+def attack_spec(job: AttackJob | ValidationJob) -> AttackSpec:
     """Return the catalogue entry that a job was planned from, as far as it decides what is built."""
     attacked = job.identity.attack
     return AttackSpec(

@@ -25,14 +25,24 @@ from robustbench_pix.runs.identities import (
     CheckIdentity,
     NearestIdentity,
     TrainingIdentity,
+    ValidationIdentity,
 )
-from robustbench_pix.runs.job import AttackJob, CheckJob, Job, NearestJob, TrainingJob, recorded_job
+from robustbench_pix.runs.job import (
+    AttackJob,
+    CheckJob,
+    Job,
+    NearestJob,
+    TrainingJob,
+    ValidationJob,
+    recorded_job,
+)
 from robustbench_pix.runs.locations import load
 from robustbench_pix.runs.plan_store import CHECK, NEAREST
-from robustbench_pix.runs.planner import make_plan
+from robustbench_pix.runs.planner import Plan, make_plan
 from robustbench_pix.runs.request import Resources, RunConfig
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.training_job import network_of
+from robustbench_pix.runs.validation_job import validation_images
 
 BYTES_OF_AN_EXAMPLE = 8
 """Of one row of examples.parquet, compressed."""
@@ -50,7 +60,7 @@ QUERIES_OF_A_STEP = {
 GRADIENTS_OF_A_CHECK, QUERIES_OF_A_CHECK = 300, 300
 """Of an image, as measured."""
 
-GROUPS = {"train": "train", "check": CHECK, "nearest": NEAREST}
+GROUPS = {"train": "train", "validation": "validation", "check": CHECK, "nearest": NEAREST}
 """What jobs other than attacks are called, by their kinds."""
 
 TRIAL_IMAGES = 16
@@ -62,9 +72,12 @@ def estimate(config: RunConfig, resources: Resources) -> list[dict[str, Any]]:
     ``seconds`` is the time of all workers together, side by side. Attacks of which nothing is known are counted in
     ``note`` and not in the time.
     """
-    device = resolve_device(resources.device)
-    workers = worker_devices(device, resources.workers)
-    plan, store = make_plan(config, device), Store(config.workspace.runs)
+    return estimate_plan(make_plan(config, resolve_device(resources.device)), Store(config.workspace.runs), resources)
+
+
+def estimate_plan(plan: Plan, store: Store, resources: Resources) -> list[dict[str, Any]]:
+    """Return the rows of ``estimate`` for the jobs of a plan that are missing."""
+    workers = worker_devices(resolve_device(resources.device), resources.workers)
     known = _earlier_seconds(store)
     trial = cache(lambda key: _trial(trainings[key], workers[0]))
     trainings: dict[str, TrainingJob] = {}
@@ -114,6 +127,8 @@ def _work(job: Job) -> str:
         case TrainingIdentity() as identity:
             task = job.context.task if isinstance(job, TrainingJob) else ""
             shared = [task, identity.task.model_dump(mode="json"), identity.precision, _pairs(identity)]
+        case ValidationIdentity() as identity:
+            shared = [identity.task, identity.images, identity.kind, identity.attack.model_dump(mode="json")]
         case AttackIdentity() as identity:
             shared = [identity.task, identity.test_images, identity.attack.model_dump(mode="json")]
         case CheckIdentity() | NearestIdentity() as identity:
@@ -146,6 +161,9 @@ def _seconds(job: Job, training: TrainingJob, trial: Callable[[], tuple[float, f
         case NearestJob():
             queries = FAB_STEPS * FAB_TARGETS
             return INFLATION_IMAGES * (trial()[1] * (DDN_STEPS + queries) + trial()[0] * queries)
+        case ValidationJob():
+            _, labels = validation_images(load(job.context.data), training.identity, job.identity.images)
+            return trial()[0] * len(labels) * len(job.identity.attack.strengths)
         case AttackJob():
             queries_of_an_image = _queries(job.identity.attack)
             return None if queries_of_an_image is None else trial()[0] * _attacked(job) * queries_of_an_image
@@ -182,6 +200,8 @@ def _bytes(job: Job) -> float:
         case TrainingJob():
             state = network_of(job.identity, job.context).state_dict()
             return float(sum(value.numel() * value.element_size() for value in state.values()))
+        case ValidationJob():
+            return job.identity.images * len(job.identity.attack.strengths) * BYTES_OF_AN_EXAMPLE
         case AttackJob():
             return _attacked(job) * max(1, len(job.identity.attack.strengths)) * BYTES_OF_AN_EXAMPLE
     return (IMAGES if isinstance(job, CheckJob) else INFLATION_IMAGES) * BYTES_OF_AN_EXAMPLE

@@ -21,7 +21,7 @@ from robustbench_pix.catalogue.specs import (
 )
 from robustbench_pix.identity import CHECK_VERSION, NEAREST_VERSION, NUMERICS_VERSION, RECORD_VERSION, digest
 
-Kind = Literal["train", "attack", "check", "nearest", "given"]
+Kind = Literal["train", "attack", "validation", "check", "nearest", "given"]
 
 OUTSIDE_TRAINING = frozenset({"test_images", "regularization_images"})
 """Fields of a training protocol that change no training; the images themselves are identified by their digest."""
@@ -138,6 +138,18 @@ class AttackIdentity(Identity):
     task: str
     test_images: int | None
     protocol: Protocol
+    attack: AttackDefinition
+
+
+class ValidationIdentity(Identity):
+    """What determines the outcome of an attack on validation images of a model; ``images`` are judged at most."""
+
+    kind: Literal["validation"] = "validation"
+    record: int = RECORD_VERSION
+    model: str
+    task: str
+    images: int
+    protocol: Protocol = "strict"
     attack: AttackDefinition
 
 

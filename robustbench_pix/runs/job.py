@@ -17,6 +17,7 @@ from robustbench_pix.runs.identities import (
     Kind,
     NearestIdentity,
     TrainingIdentity,
+    ValidationIdentity,
 )
 
 
@@ -29,12 +30,13 @@ class Context(Spec):
 
 
 class DataLocation(Spec):
-    """Where a data set is found again in another process."""
+    """Where a data set is found again in another process; ``with_test`` says whether its test images may be read."""
 
     reference: str
     folder: Path | None
     root: Path
     colour: str
+    with_test: bool = True
 
 
 class ImagesLocation(DataLocation):
@@ -202,6 +204,14 @@ class AttackJob(Job):
 
 
 @dataclass(frozen=True)
+class ValidationJob(Job):
+    """An attack on a model's own validation images, by which parameters are tuned."""
+
+    identity: ValidationIdentity
+    context: AttackContext
+
+
+@dataclass(frozen=True)
 class CheckJob(Job):
     """A check of a model for gradient masking, beside a source model."""
 
@@ -235,6 +245,7 @@ JOBS: dict[str, tuple[type[Job], type[Identity], type[Context]]] = {
     "train": (TrainingJob, TrainingIdentity, TrainingContext),
     "given": (ExternalJob, ExternalIdentity, ExternalContext),
     "attack": (AttackJob, AttackIdentity, AttackContext),
+    "validation": (ValidationJob, ValidationIdentity, AttackContext),
     "check": (CheckJob, CheckIdentity, ModelContext),
     "nearest": (NearestJob, NearestIdentity, ModelContext),
 }

@@ -86,8 +86,9 @@ def images_location(
 
 
 def load(location: DataLocation) -> ImageData:
-    """Load a data set."""
-    return load_dataset(location.reference, location.folder, root=location.root, colour=location.colour)
+    """Load a data set, without its test images where the location says so."""
+    data = load_dataset(location.reference, location.folder, root=location.root, colour=location.colour)
+    return data if location.with_test else data.without_test
 
 
 def load_tested(job: AttackJob | CheckJob | NearestJob, device: str) -> tuple[Tensor, Tensor, int]:

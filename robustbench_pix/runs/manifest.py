@@ -25,6 +25,7 @@ SEAL = "digest"
 
 VERSIONS = {
     "attack": ("record", RECORD_VERSION),
+    "validation": ("record", RECORD_VERSION),
     "check": ("check", CHECK_VERSION),
     "nearest": ("nearest", NEAREST_VERSION),
 }

@@ -39,6 +39,9 @@ from robustbench_pix.runs.training_planner import TrainingPlanner
 RADII_FROM = "pgd-linf"
 """The entry whose middle and largest strengths are the radii of the check."""
 
+NOT_TUNED = "not tuned here"
+"""Remark on a row whose parameters no search chose for its combination, size and network."""
+
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 
@@ -153,14 +156,17 @@ class CombinationPlanner:
     def row(self, recipe: RecipeSpec, facts: dict[str, Any]) -> PlannedRow:
         """Return a recipe's row with its runs planned, or the reason why it cannot run."""
         facts = {**facts, "recipe": recipe.name, "controls": recipe.controls or ""}
-        penalty = recipe.penalty(self.task.name, self.combination.regularization_data)
+        scope = self.trainings.scope(self.trainings.own)
+        penalty = recipe.penalty(scope)
         regularization, reason = self.trainings.regularization(recipe, penalty)
         if reason:
             return PlannedRow({**facts, "status": "not run", "note": reason, "recipe_hash": ""})
         added = regularization.model_dump(mode="json") if regularization else None
         facts |= {"status": "", "note": "", "recipe_hash": digest(added)}
-        if own := [spec.name for spec in self.specs if spec.attack in self.trainings.trained_on(recipe)]:
-            facts["remark"] = "; ".join(f"{attack}: trained on this attack" for attack in own)
+        own = [spec.name for spec in self.specs if spec.attack in self.trainings.trained_on(recipe)]
+        remarks = [f"{attack}: trained on this attack" for attack in own]
+        if remarks := [*remarks, *([NOT_TUNED] if recipe.is_untuned(scope) else [])]:
+            facts["remark"] = "; ".join(remarks)
         runs: list[PlannedRun] = []
         for seed in self.config.seeds:
             model = self.plan.add(self.trainings.training(recipe, penalty, regularization, seed, self.trainings.own))

@@ -25,7 +25,7 @@ class Watcher:
 
     def started(self, total: int, kept: int) -> None:
         """Say how much there is to do; ``kept`` jobs were finished before."""
-        self.total, self.began = total, time.monotonic()
+        self.total, self.done, self.began = total, 0, time.monotonic()
         self.say(summary(total, kept))
 
     def finished(self, job: Job, reason: str | None) -> None:
@@ -78,7 +78,9 @@ class BarWatcher(Watcher):
         self.progress.console.print(text, style="yellow", highlight=False, markup=False)
 
     def started(self, total: int, kept: int) -> None:
-        """Begin the bar of all jobs."""
+        """Begin the bar of all jobs, in place of that of earlier ones."""
+        if self.all is not None:
+            self.progress.remove_task(self.all)
         self.progress.console.print(summary(total, kept), style="dim", highlight=False)
         self.all = self.progress.add_task("all jobs", total=total)
 

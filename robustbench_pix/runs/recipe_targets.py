@@ -32,7 +32,7 @@ def recipe_targets(config: RunConfig, combination: Combination) -> list[NamedTar
     found = []
     for name in config.recipes:
         recipe = config.workspace.recipe(name)
-        penalty = recipe.penalty(combination.task, combination.regularization_data)
+        penalty = recipe.penalty(planner.scope(planner.own))
         if recipe.regularizer != "similarity" or penalty is None or penalty.parameters["target"] == "none":
             raise UserError(f"The recipe {name} has no target of similarities.")
         _, reason = planner.regularization(recipe, penalty)

@@ -16,6 +16,9 @@ SOURCE_SEED = 1_000_000
 EXTERNAL_SEED = 2_000_000
 """Stands in tables where an external model, which no seed made, would have its seed; it is paired with nothing."""
 
+TUNING_SEED = 3_000_000
+"""First seed of tuning: no table evaluates it, and no source model has it."""
+
 DEFAULT_RECIPES = ("unregularized", "pixel", "thresholded", "neural")
 DEFAULT_COMBINATIONS = ("digits",)
 DEFAULT_SEEDS = "3"

@@ -8,6 +8,7 @@ from robustbench_pix.catalogue.recipe_spec import RecipeSpec
 from robustbench_pix.catalogue.registries import datasets, networks, regularizers
 from robustbench_pix.catalogue.regularizer_parameters import Penalty
 from robustbench_pix.catalogue.specs import AttackSpec, SourceSpec, TaskSpec
+from robustbench_pix.catalogue.tuned import TuningScope
 from robustbench_pix.data.base import ImageData, load_dataset
 from robustbench_pix.data.preparation import RegularizationData
 from robustbench_pix.errors import UserError
@@ -46,6 +47,8 @@ def of_source(source: SourceSpec, task: TaskSpec, folder: Path) -> Architecture:
 class TrainingPlanner:
     """Plans the training jobs of one combination.
 
+    Without ``with_test`` the data is loaded without its test images, in this process and wherever the jobs are done.
+
     Attributes:
         data: the labelled data set of the task.
         own: the network of the task.
@@ -55,16 +58,21 @@ class TrainingPlanner:
         UserError: data is missing, or has no labels or no test images.
     """
 
-    def __init__(self, config: RunConfig, task: TaskSpec, combination: Combination) -> None:
+    def __init__(self, config: RunConfig, task: TaskSpec, combination: Combination, *, with_test: bool = True) -> None:
         self.config, self.task, self.combination = config, task, combination
         self.colour = config.colour or task.colour
-        self.data = load_dataset(task.dataset, task.folder, root=config.data_folder, colour=self.colour)
-        if self.data.train_labels is None or self.data.test_images is None:
+        whole = load_dataset(task.dataset, task.folder, root=config.data_folder, colour=self.colour)
+        if whole.train_labels is None or not whole.has_test:
             raise UserError(f"The data set {task.dataset!r} of the task {task.name} has no labels or no test images.")
+        self.data = whole if with_test else whole.without_test
         self.own = Architecture(task.network, task.folder, task.network_parameters)
         self.local_code = datasets.portable(task.dataset) is None
         self.data_location = DataLocation(
-            reference=task.dataset, folder=place(task.folder), root=place(config.data_folder), colour=self.colour
+            reference=task.dataset,
+            folder=place(task.folder),
+            root=place(config.data_folder),
+            colour=self.colour,
+            with_test=with_test,
         )
         self.images_location = images_location(
             combination.regularization_data,
@@ -73,8 +81,19 @@ class TrainingPlanner:
             self.colour,
             task.training.regularization_images,
             (self.data.train_images.shape[2], self.data.train_images.shape[3]),
-        )
+        ).model_copy(update={"with_test": with_test})
         self.images_digest: str | None = None
+
+    def scope(self, network: Architecture) -> TuningScope:
+        """Return what a tuned entry must hold for in a training of this network."""
+        return TuningScope(
+            task=self.task.name,
+            images=self.combination.regularization_data,
+            size=self.config.size,
+            network=network.reference,
+            network_parameters=network.parameters,
+            own_network=(network.reference, network.parameters) == (self.own.reference, self.own.parameters),
+        )
 
     def regularization(self, recipe: RecipeSpec, penalty: Penalty | None) -> tuple[Regularization | None, str | None]:
         """Return what a recipe adds to training, None for nothing, or the reason why it cannot run."""
@@ -158,11 +177,11 @@ class TrainingPlanner:
 
     def _source(self, source: SourceSpec, folder: Path) -> TrainingJob:
         recipe = self.config.workspace.recipe(source.recipe)
-        penalty = recipe.penalty(self.task.name, self.combination.regularization_data)
+        network = of_source(source, self.task, folder)
+        penalty = recipe.penalty(self.scope(network))
         regularization, reason = self.regularization(recipe, penalty)
         if reason:
             raise UserError(f"The recipe {recipe.name} cannot run: it {reason}.")
-        network = of_source(source, self.task, folder)
         trained_with = recipe if regularization else None
         return self.training(trained_with, penalty, regularization, SOURCE_SEED + source.seed, network)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.foreign import foreign_code, raise_if_stopped
-from robustbench_pix.runs.job import AttackJob, CheckJob, Job, NearestJob, TrainingJob
+from robustbench_pix.runs.job import AttackJob, CheckJob, Job, NearestJob, TrainingJob, ValidationJob
 from robustbench_pix.runs.manifest import made_here
 from robustbench_pix.runs.store import DISK_ERRORS, PROGRESS, Store
 
@@ -69,6 +69,7 @@ def _attempt(
 def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:
     from robustbench_pix.runs.attack_job import run_attack, run_check, run_nearest
     from robustbench_pix.runs.training_job import run_training
+    from robustbench_pix.runs.validation_job import run_validation
 
     progress = _reporter(scratch / PROGRESS)
     match job:
@@ -81,6 +82,8 @@ def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, N
                 steps.close()
         case AttackJob():
             _reported(lambda: run_attack(job, store, scratch, device=device, progress=progress), scratch)
+        case ValidationJob():
+            _reported(lambda: run_validation(job, store, scratch, device=device, progress=progress), scratch)
         case CheckJob():
             _reported(lambda: run_check(job, store, scratch, device=device), scratch)
         case NearestJob():

@@ -3,6 +3,7 @@
 import pytest
 
 from robustbench_pix.catalogue.strengths import parse_strengths
+from robustbench_pix.catalogue.tuned import TuningScope
 from robustbench_pix.catalogue.workspace import FOLDERS, SHIPPED, Workspace
 from robustbench_pix.errors import UserError
 from tests.workspaces import GAUSSIAN, TASK, tiny_workspace
@@ -90,7 +91,7 @@ def test_what_is_no_catalogue_file_is_not_listed(workspace):
 def test_a_byte_order_mark_and_windows_line_ends(workspace):
     text = "\ufeff" + THRESHOLDED.replace("\n", "\r\n")
     (workspace.root / "models/it.toml").write_bytes(text.encode())
-    assert workspace.recipe("it").penalty("mnist", "mnist").alpha == 4.0
+    assert workspace.recipe("it").penalty(TuningScope("mnist", "mnist")).alpha == 4.0
 
 
 def test_the_workspace_wins(workspace):
@@ -103,7 +104,7 @@ def test_the_workspace_wins(workspace):
 
 def test_tuning_holds_for_its_combination(tuned):
     recipe = tuned.recipe("thresholded")
-    tuned, general = recipe.penalty("mnist", "mnist"), recipe.penalty("cifar10", "natural")
+    tuned, general = recipe.penalty(TuningScope("mnist", "mnist")), recipe.penalty(TuningScope("cifar10", "natural"))
     assert (tuned.alpha, tuned.parameters["threshold"]) == (4.0, 0.2)
     assert (general.alpha, general.parameters["threshold"]) == (10.0, 0.8)
     assert tuned.parameters["pairs"] == 16
@@ -114,7 +115,10 @@ def test_tuning_without_images_holds_for_its_task_and_the_last_entry_wins(worksp
         THRESHOLDED.replace('images = "mnist"\n', "") + '[[tuned]]\ntask = "mnist"\nimages = "natural"\nalpha = 7.0\n'
     )
     recipe = read(workspace, "recipe", text)
-    alphas = [recipe.penalty(*of).alpha for of in (("mnist", "mnist"), ("mnist", "natural"), ("digits", "natural"))]
+    alphas = [
+        recipe.penalty(TuningScope(*of)).alpha
+        for of in (("mnist", "mnist"), ("mnist", "natural"), ("digits", "natural"))
+    ]
     assert alphas == [4.0, 7.0, 10.0]
 
 
@@ -123,16 +127,16 @@ def test_controls_inherit_parameters_and_tuning(tuned, name):
     own = {"shuffled": "thresholded", "decorrelated": "zero", "statistics": "none"}[name]
     control, controlled = tuned.recipe(name), tuned.recipe("thresholded")
     for combination in (("mnist", "mnist"), ("cifar10", "natural")):
-        inherited = controlled.penalty(*combination).stated
-        parameters = control.penalty(*combination).stated
+        inherited = controlled.penalty(TuningScope(*combination)).stated
+        parameters = control.penalty(TuningScope(*combination)).stated
         assert parameters == {**inherited, "target": own, "shuffled": name == "shuffled"}
-    assert control.penalty("mnist", "mnist").alpha == 4.0
-    assert control.penalty("mnist", "mnist").parameters["threshold"] == 0.2
+    assert control.penalty(TuningScope("mnist", "mnist")).alpha == 4.0
+    assert control.penalty(TuningScope("mnist", "mnist")).parameters["threshold"] == 0.2
 
 
 def test_a_control_may_tune_for_itself(workspace):
     text = CONTROL.format("thresholded") + '[[tuned]]\ntask = "mnist"\nimages = "mnist"\nalpha = 7.0\n'
-    penalty = read(workspace, "recipe", text).penalty("mnist", "mnist")
+    penalty = read(workspace, "recipe", text).penalty(TuningScope("mnist", "mnist"))
     assert (penalty.alpha, penalty.parameters["target"]) == (7.0, "zero")
 
 
@@ -140,7 +144,7 @@ def test_parameters_of_somebody_else_pass(workspace):
     text = (
         'summary = "Theirs"\nregularizer = "ours.py:smooth"\nparameters = { alpha = 2, layers = [0, 1], mode = "a" }\n'
     )
-    penalty = read(workspace, "recipe", text).penalty("mnist", "mnist")
+    penalty = read(workspace, "recipe", text).penalty(TuningScope("mnist", "mnist"))
     assert penalty == (2.0, {"layers": [0, 1], "mode": "a"})
 
 
@@ -167,12 +171,14 @@ def test_a_shipped_control_finds_the_files_of_the_recipe_that_it_controls(tmp_pa
 
 def test_a_control_of_another_class_inherits_unless_it_states_parameters(workspace):
     of = ("digits", "digits")
-    assert workspace.recipe("lowpass-data").penalty(*of) == workspace.recipe("blur").penalty(*of)
-    assert workspace.recipe("random-signs").penalty(*of).parameters["eps"] == 0.1
+    assert workspace.recipe("lowpass-data").penalty(TuningScope(*of)) == workspace.recipe("blur").penalty(
+        TuningScope(*of)
+    )
+    assert workspace.recipe("random-signs").penalty(TuningScope(*of)).parameters["eps"] == 0.1
     own = read(
         workspace, "recipe", 'summary = "x"\nrecipe = "lowpass-data"\ncontrols = "blur"\nparameters = { sigma = 3.0 }\n'
     )
-    assert own.penalty(*of).parameters == {"sigma": 3.0}
+    assert own.penalty(TuningScope(*of)).parameters == {"sigma": 3.0}
 
 
 def test_controls_of_what_cannot_be_controlled(workspace):

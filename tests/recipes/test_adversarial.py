@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from robustbench_pix.catalogue.registries import attacks, regularizers
+from robustbench_pix.catalogue.tuned import TuningScope
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import UserError
 from robustbench_pix.recipes.adversarial import Adversarial, RandomSigns
@@ -171,5 +172,7 @@ def test_what_a_recipe_is_trained_on_are_registered_attacks():
 def test_a_control_of_another_kind_has_the_parameters_of_its_claim(control, claim, tmp_path):
     workspace = Workspace(tmp_path)
     for task in ("digits", "mnist", "fashionmnist", "cifar10"):
-        assert workspace.recipe(control).penalty(task, "natural") == workspace.recipe(claim).penalty(task, "natural")
-    assert workspace.recipe(claim).penalty("digits", "digits").parameters["steps"] == 3
+        assert workspace.recipe(control).penalty(TuningScope(task, "natural")) == workspace.recipe(claim).penalty(
+            TuningScope(task, "natural")
+        )
+    assert workspace.recipe(claim).penalty(TuningScope("digits", "digits")).parameters["steps"] == 3
