@@ -78,9 +78,9 @@ MEASUREMENTS = (
     integer("unanswered", "Images, times repetitions, of which the judged answer is not finite: never right"),
     text(
         "flags",
-        "What a reader must know: known defects, failures above 1%, answers that are not finite; not converged: "
-        "distance_inflation above 1.2 or, where it was not measured, the last doubling of the queries lowered the "
-        "median distance by more than 10%",
+        "What a reader must know: known defects, failures above 1%, answers that are not finite; not converged: the "
+        "last doubling of the queries lowered the median distance by more than 10%, and distance_inflation is above "
+        "1.2 or was not measured; ended above 1.2 times the smallest known distance: further queries would not help",
     ),
     text(
         "gradients",
