@@ -51,7 +51,7 @@ def show(name: str, workspace: Workspace, style: str) -> None:
     store = Store(workspace.runs)
     run = name.rstrip("/").rpartition("/")[2]
     if run.startswith(("train-", "given-", "attack-", "check-", "nearest-", "validation-")) and store.has(run):
-        rows += _rows("run", _run(run, store))
+        rows += _rows("run", _run(run, store)) + _rows("training", _training(run, store))
     rows += _checks({name, run}, store) + _distances({name, run}, store)
     if not rows:
         known = {known for folder in FOLDERS.values() for known in workspace.names(folder)} | set(datasets.names())
@@ -60,6 +60,15 @@ def show(name: str, workspace: Workspace, style: str) -> None:
             "(rbp recipes, attacks, suites and tasks list them.)"
         )
     write_fields(rows, style)
+
+
+def _training(run: str, store: Store) -> dict[str, Any]:
+    """Return what the log of a training says; nothing of another run."""
+    if not run.startswith("train-"):
+        return {}
+    from robustbench_pix.results.trainings import facts_of_run
+
+    return facts_of_run(run, store)
 
 
 def _checks(names: set[str], store: Store) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ def show_board(board: Board, style: str, *, detailed: bool = False) -> None:
         console = console_of_output()
         if detailed or len(leaderboard[SETTING].drop_duplicates()) < 2:
             tables = leaderboard, board.measurements, board.aucs, board.recipe_costs
-            console.print(render(*tables, console_width=console.width))
+            console.print(render(*tables, collapses=board.collapses, console_width=console.width))
         else:
             console.print(render_overview(leaderboard, console.width, board.aggregates))
     else:

@@ -18,7 +18,8 @@ PROTOCOLS = {
 }
 
 NEXT_REMARK = re.compile(r"; (?=[^\s:;]+: |not tuned here)")
-"""The separator of two remarks of a note; most remarks start with the name of an attack, or with "missing"."""
+"""The separator of two remarks of a note; a remark starts with the name of an attack, "missing", "gradients",
+"training" or "not tuned here"."""
 
 SAID = {
     BETTER: "better than unregularized",

@@ -23,6 +23,7 @@ from robustbench_pix.results.columns import (
     REQUESTED,
     SAMPLING,
     SETTING,
+    TRAININGS,
     Column,
 )
 from robustbench_pix.results.costs import costs
@@ -45,6 +46,7 @@ from robustbench_pix.results.published.writing import write_sums, write_together
 from robustbench_pix.results.queries import query_table
 from robustbench_pix.results.statistics.measured import settings
 from robustbench_pix.results.statistics.sampling import Areas, merged_sampling, sampling_table
+from robustbench_pix.results.trainings import training_table
 from robustbench_pix.runs.plan_store import Rows, saved_rows
 from robustbench_pix.runs.scratch import ALONE, locked
 from robustbench_pix.runs.store import EXAMPLES as EXAMPLES_FILE
@@ -116,6 +118,7 @@ def _merged(
     loaders = {
         "queries": lambda: merge(earlier.queries, query_table(rows, store)),
         "pictures": lambda: merge(earlier.pictures, picture_table(rows, store)),
+        "trainings": lambda: merge(earlier.trainings, training_table(rows, store)),
         "costs": lambda: merge(earlier.costs, costs(rows, store), on=("kind", "id")),
     }
     sampling = merged_sampling(earlier.sampling, sampling, replaced)
@@ -158,6 +161,7 @@ def publish(folder: Path, board: Board) -> list[Path]:
     # Those of attacks that were measured anew by other means are gone with their measurements.
     pictures = board.pictures[board.pictures["attack_id"].isin(board.measurements["attack_id"])]
     pictures = _sorted(pictures, [*KEY, "attack", "index"])
+    trainings = board.trainings[board.trainings["model_id"].isin(board.measurements["model_id"])]
     tables = {
         "measurements.csv": (board.measurements, MEASUREMENTS),
         "requested.csv": (ranked(board.requested), REQUESTED),
@@ -170,6 +174,7 @@ def publish(folder: Path, board: Board) -> list[Path]:
         "queries.csv": (queries, QUERIES),
         "aggregates.csv": (board.aggregates, AGGREGATES),
         "pictures.csv": (pictures, PICTURES),
+        "trainings.csv": (_sorted(trainings, [*KEY, "seed"]), TRAININGS),
     }
     of = {name: declared for name, (_, declared) in tables.items()}
     texts = {

@@ -64,6 +64,10 @@ AGGREGATE_NOTES = (
     "P(higher): probability that the mean AUC of a model exceeds that of one of unregularized, mean over combinations",
     "95% intervals: bootstrap over seeds within combinations (Agarwal et al. 2021)",
 )
+COLLAPSE_NOTES = (
+    "layer: the largest learned weight in the last epoch, if it is at least half of all, layers counted from 0; clean "
+    "and mean AUC are means over its models",
+)
 SMALLEST_P_VALUE = 0.001
 """Smaller p-values are not written out."""
 
@@ -160,6 +164,25 @@ def cost_table(setting: SettingRows, costs: pd.DataFrame) -> DisplayTable:
 
 def _amount(seconds: float) -> Cell:
     return NOTHING if pd.isna(seconds) else Cell(f"{seconds:,.1f}" if seconds < 100 else f"{seconds:,.0f}")
+
+
+def collapse_table(setting: SettingRows, collapses: pd.DataFrame) -> DisplayTable:
+    """Return the outcome of each recipe by the layer that its learned layer weights collapsed on.
+
+    Args:
+        setting: The setting.
+        collapses: The columns ``COLLAPSES``, of all settings.
+    """
+    body: list[list[Cell]] = []
+    before = None
+    for row in records(setting.of(collapses)):
+        name = setting.name(row["recipe"]) if row["recipe"] != before else Cell("", words=True)
+        before = row["recipe"]
+        words = (Cell(row["collapsed_on"], words=True), Cell(str(row["models"])), Cell(row["seed_list"], words=True))
+        body.append([name, *words, share_cell(row["clean_accuracy"]), share_cell(row["mean_auc"])])
+    headings, texts = ("recipe", "layer", "models", "seeds", "clean", "mean AUC"), ("recipe", "layer", "seeds")
+    columns = tuple(columns_of(headings, body, texts))
+    return DisplayTable(columns, stub=2, caption="Collapse of layer weights", notes=COLLAPSE_NOTES)
 
 
 def comparison_table(setting: SettingRows, comparisons: pd.DataFrame) -> DisplayTable:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from robustbench_pix.errors import unknown
-from robustbench_pix.results.columns import COSTS, PICTURES, QUERIES, SAMPLING, Column, typed
+from robustbench_pix.results.collapses import collapses
+from robustbench_pix.results.columns import COSTS, PICTURES, QUERIES, SAMPLING, TRAININGS, Column, typed
 from robustbench_pix.results.costs import recipe_costs
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
 from robustbench_pix.results.provenance import Provenance, empty
@@ -37,8 +38,8 @@ class Board:
         measurements: the columns ``MEASUREMENTS``.
         requested: the columns ``REQUESTED``, a row a recipe and setting.
         sampling: the columns ``SAMPLING``; where a setting is absent, intervals are over seeds alone.
-        loaders: how to get ``queries``, ``costs`` and ``pictures``, empty without one, and derived tables that are
-            not to be derived.
+        loaders: how to get ``queries``, ``costs``, ``pictures`` and ``trainings``, empty without one, and derived
+            tables that are not to be derived.
         origins: how to get the provenance.
         origin: a sentence that says where the board comes from.
         folder: where it is published, None for a board of runs.
@@ -62,7 +63,7 @@ class Board:
         """As ``build_leaderboard`` returns it."""
         if "leaderboard" in self.loaders:
             return self.loaders["leaderboard"]()
-        derived = build_leaderboard(self.settings, self.sampling)
+        derived = build_leaderboard(self.settings, self.sampling, self.trainings)
         return as_published(derived, leaderboard_columns(derived.columns))
 
     @cached_property
@@ -99,6 +100,16 @@ class Board:
     def pictures(self) -> pd.DataFrame:
         """The columns ``PICTURES``: example images with what attacks made of them."""
         return self._table("pictures", PICTURES)
+
+    @cached_property
+    def trainings(self) -> pd.DataFrame:
+        """The columns ``TRAININGS``: whether each training converged, and on which layer its weights collapsed."""
+        return self._table("trainings", TRAININGS)
+
+    @cached_property
+    def collapses(self) -> pd.DataFrame:
+        """The columns ``COLLAPSES``: outcomes by the layer that learned weights collapsed on."""
+        return collapses(self.settings, self.trainings)
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -140,7 +151,7 @@ class Board:
             measurements=chosen("measurements"),
             requested=chosen("requested"),
             sampling=chosen("sampling"),
-            loaders={name: partial(chosen, name) for name in (*DERIVED, "queries", "costs", "pictures")},
+            loaders={name: partial(chosen, name) for name in (*DERIVED, "queries", "costs", "pictures", "trainings")},
         )
 
 

@@ -78,9 +78,9 @@ MEASUREMENTS = (
     integer("unanswered", "Images, times repetitions, of which the judged answer is not finite: never right"),
     text(
         "flags",
-        "What a reader must know: known defects, failures above 1%, answers that are not finite; not converged: "
-        "distance_inflation above 1.2 or, where it was not measured, the last doubling of the queries lowered the "
-        "median distance by more than 10%",
+        "What a reader must know: known defects, failures above 1%, answers that are not finite; not converged: the "
+        "last doubling of the queries lowered the median distance by more than 10%, and distance_inflation is above "
+        "1.2 or was not measured; ended above 1.2 times the smallest known distance: further queries would not help",
     ),
     text(
         "gradients",
@@ -149,6 +149,35 @@ COSTS = (
     number("seconds", "Wall-clock time of the job; of models trained side by side, the share of each"),
     text("device", "Where it ran"),
     text("processor", "The processor of that machine"),
+)
+
+TRAININGS = (
+    *SHARED,
+    integer("seed", "As in measurements.csv"),
+    text("model_id", "As in measurements.csv"),
+    integer("epochs", "How many epochs the model was trained"),
+    integer("best_epoch", "That of the lowest validation loss, counted from 1: its weights were kept"),
+    number("task_loss", "Loss of the task in the last epoch, mean over its steps"),
+    number("first_penalty", "Penalty in the first epoch, mean over its steps, without alpha; empty: no penalty"),
+    number("last_penalty", "The same in the last epoch"),
+    number(
+        "penalty_fall",
+        "Fall of the penalty from the fifth of the epochs before the last to the last fifth, as a share of its fall "
+        "from its highest epoch; below 0 where it rises; empty below 4 epochs",
+    ),
+    number("validation_loss_fall", "The same of the validation loss"),
+    text(
+        "still_falls",
+        "penalty, validation loss or both: the share is above .05 and the fall above 2 standard errors, by the noise "
+        "of the epochs",
+    ),
+    text(
+        "collapsed_on",
+        "The layer, counted from 0, with the largest learned weight in the last epoch; none: it is below .5; empty: no "
+        "weights of layers are learned",
+    ),
+    number("layer_weight", "That weight; all weights add up to 1"),
+    integer("collapsed_from", "The first epoch from which it is the largest to the end, counted from 1"),
 )
 
 PICTURES = (

@@ -20,6 +20,7 @@ from robustbench_pix.results.queries import query_table
 from robustbench_pix.results.statistics.measured import settings
 from robustbench_pix.results.statistics.sampling import sampling_table
 from robustbench_pix.results.statistics.worst_case import Outcome, image_areas, outcome, worst_case, worst_case_areas
+from robustbench_pix.results.trainings import training_table
 from robustbench_pix.runs.plan_store import CHECK, NEAREST, PlannedRow, PlannedRun, Rows
 from robustbench_pix.runs.store import EVIDENCE, EXAMPLES, NEAREST_KNOWN, PICTURES, Store
 
@@ -44,6 +45,7 @@ def board_of(rows: Rows, store: Store, catalogue: Workspace | None = None) -> Bo
             "queries": partial(query_table, rows, store),
             "costs": partial(costs, rows, store),
             "pictures": partial(picture_table, rows, store),
+            "trainings": partial(training_table, rows, store),
         },
         origins=partial(provenance, rows, store, catalogue) if catalogue else empty,
         origin=f"From the runs in {store.root}.",

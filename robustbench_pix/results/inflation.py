@@ -11,8 +11,8 @@ from robustbench_pix.results.statistics.intervals import student_interval
 from robustbench_pix.results.statistics.measured import differences
 
 INFLATION_ALLOWED = 1.2
-"""Above it an attack has not converged. Robustness, the mean distance up to the largest strength, is then overstated by
-up to a fifth, more than what lies between most recipes; a converged attack ends at 1.02 to 1.10 on average."""
+"""Above it the mean distance up to the largest strength is overstated by up to a fifth, more than what lies between
+most recipes; an attack that has converged ends at 1.02 to 1.10 on average."""
 
 
 def distance_inflation(examples: pd.DataFrame, nearest: pd.DataFrame) -> float:
@@ -51,7 +51,7 @@ class InflationPair(NamedTuple):
         attack: its name.
         first, second: means over the seeds that were measured.
         low, high: the 95% interval of first - second, Student's t over the seeds that both have; NaN below two.
-        unconverged: the recipes on a model of which the attack has not converged.
+        far: the recipes on a model of which the attack ended above ``INFLATION_ALLOWED``.
     """
 
     attack: str
@@ -59,7 +59,7 @@ class InflationPair(NamedTuple):
     second: float
     low: float
     high: float
-    unconverged: tuple[str, ...]
+    far: tuple[str, ...]
 
     @property
     def differs(self) -> bool:
@@ -84,8 +84,8 @@ def inflation_pairs(measurements: pd.DataFrame, first: str, second: str) -> list
     for attack, one in by_recipe[first].items():
         if (other := by_recipe[second].get(attack)) is not None:
             low, high = student_interval(differences(one, other))
-            unconverged = tuple(name for name, of in by_recipe.items() if of[attack].max() > INFLATION_ALLOWED)
-            pairs.append(InflationPair(attack, float(one.mean()), float(other.mean()), low, high, unconverged))
+            far = tuple(name for name, of in by_recipe.items() if of[attack].max() > INFLATION_ALLOWED)
+            pairs.append(InflationPair(attack, float(one.mean()), float(other.mean()), low, high, far))
     return pairs
 
 
@@ -121,7 +121,7 @@ def _of_pair(pair: InflationPair, first: str, second: str) -> str:
     reasons = []
     if pair.differs:
         reasons.append(f"the 95% interval of the difference, {pair.low:+.2f} to {pair.high:+.2f}, excludes 0")
-    if pair.unconverged:
-        reasons.append(f"it has not converged on {' and '.join(pair.unconverged)}")
+    if pair.far:
+        reasons.append(f"it ended above {INFLATION_ALLOWED:g} times on a model of {' and '.join(pair.far)}")
     warning = f"; {', and '.join(reasons)}: part of a difference under it may be its weakness" if reasons else ""
     return f"{said}{warning}."

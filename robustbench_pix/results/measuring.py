@@ -15,8 +15,11 @@ FAILED_SHARE = 0.01
 """Above this share of failed images a cell is flagged."""
 
 CONVERGED_DROP = 0.1
-"""An attack whose distance inflation was not measured has not converged if the last doubling of its queries lowered the
-median distance by more than this."""
+"""An attack has not converged if the last doubling of its queries lowered the median distance by more than this, unless
+it is known to have ended near the smallest distances."""
+
+FAR = f"ended above {INFLATION_ALLOWED:g} times the smallest known distance"
+"""The flag of an attack that further queries would not help: its walk ended at another part of the boundary."""
 
 
 def range_from(attack: dict[str, Any]) -> float:
@@ -147,9 +150,11 @@ def _flags(examples: pd.DataFrame, counted: pd.DataFrame, attack: dict[str, Any]
     silent = examples.loc[examples["prediction"] == NO_ANSWER, "index"].nunique()
     if silent:
         flags.append(f"no finite answer on {silent} images")
-    measured = not math.isnan(inflation)
-    if inflation > INFLATION_ALLOWED if measured else minimal and not _converged(counted, attack["strength"]):
+    far = inflation > INFLATION_ALLOWED
+    if minimal and (far or math.isnan(inflation)) and not _converged(counted, attack["strength"]):
         flags.append("not converged")
+    elif far:
+        flags.append(FAR)
     return flags
 
 

@@ -26,8 +26,8 @@ from robustbench_pix.results.columns import SETTING, integer, number, row_keys, 
 from robustbench_pix.runs.job import TrainingJob, recorded_job
 from robustbench_pix.runs.locations import data_root_of, images_location, load_regularization_data
 from robustbench_pix.runs.request import EXTERNAL_SEED
-from robustbench_pix.runs.store import WEIGHTS, Store
-from robustbench_pix.runs.training_job import LOG, trained_network
+from robustbench_pix.runs.store import LOG, WEIGHTS, Store
+from robustbench_pix.runs.training_job import trained_network
 
 Matrix = NDArray[np.float64]
 

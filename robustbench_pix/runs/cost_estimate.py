@@ -1,24 +1,21 @@
 """Estimate what a run would cost: jobs, time and disk space.
 
-Time is that of the same work in an earlier run of this workspace, else that of a trial of the network on one thread.
+Time is that of the same work in an earlier run of this workspace, else that of a trial on one thread: of a training its
+first steps, of an attack calls of the untrained network with as many images at once.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
-import torch
-from torch.nn import functional
-
 from robustbench_pix.attacks.recorded import INFLATION_IMAGES
 from robustbench_pix.devices import resolve_device, worker_devices
 from robustbench_pix.errors import UserError
 from robustbench_pix.evaluation.gradient_checks import IMAGES
+from robustbench_pix.evaluation.judging import judge_batch
 from robustbench_pix.evaluation.nearest import DDN_STEPS, FAB_STEPS, FAB_TARGETS
 from robustbench_pix.identity import canonical_json, digest
-from robustbench_pix.regularizers.base import DEFAULT_PAIRS
 from robustbench_pix.runs.identities import (
     AttackDefinition,
     AttackIdentity,
@@ -42,6 +39,7 @@ from robustbench_pix.runs.planner import Plan, make_plan
 from robustbench_pix.runs.request import Resources, RunConfig
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.training_job import network_of
+from robustbench_pix.runs.trials import Call, time_of_call, training_seconds
 from robustbench_pix.runs.validation_job import validation_images
 
 BYTES_OF_AN_EXAMPLE = 8
@@ -63,14 +61,18 @@ GRADIENTS_OF_A_CHECK, QUERIES_OF_A_CHECK = 300, 300
 GROUPS = {"train": "train", "validation": "validation", "check": CHECK, "nearest": NEAREST}
 """What jobs other than attacks are called, by their kinds."""
 
-TRIAL_IMAGES = 16
+SECONDS_A_QUERY = 1.1e-5
+"""What an attack of ours does for a queried image beside the network's answer, as measured."""
+
+SECONDS_A_CALL = 2e-3
+"""What a check or a search does beside each call of the network, as measured."""
 
 
 def estimate(config: RunConfig, resources: Resources) -> list[dict[str, Any]]:
     """Return one row for each kind of job and one for all: count, time and disk in words and in numbers.
 
-    ``seconds`` is the time of all workers together, side by side. Attacks of which nothing is known are counted in
-    ``note`` and not in the time.
+    ``seconds`` is the time of all workers together, side by side. Attacks of which nothing is known, and trainings
+    whose first steps fail, are counted in ``note`` and not in the time.
     """
     return estimate_plan(make_plan(config, resolve_device(resources.device)), Store(config.workspace.runs), resources)
 
@@ -78,20 +80,29 @@ def estimate(config: RunConfig, resources: Resources) -> list[dict[str, Any]]:
 def estimate_plan(plan: Plan, store: Store, resources: Resources) -> list[dict[str, Any]]:
     """Return the rows of ``estimate`` for the jobs of a plan that are missing."""
     workers = worker_devices(resolve_device(resources.device), resources.workers)
-    known = _earlier_seconds(store)
-    trial = cache(lambda key: _trial(trainings[key], workers[0]))
-    trainings: dict[str, TrainingJob] = {}
+    seconds = seconds_of_jobs(plan, store, workers[0])
     groups: dict[str, list[tuple[float | None, float]]] = {}
+    for job in plan.missing(store):
+        group = job.context.attack if isinstance(job, AttackJob) else GROUPS[job.kind]
+        groups.setdefault(group, []).append((seconds[job.name], _bytes(job)))
+    rows = [_row(group, costs, len(workers)) for group, costs in groups.items()]
+    return [*rows, _row("all", [cost for costs in groups.values() for cost in costs], len(workers))]
+
+
+def seconds_of_jobs(plan: Plan, store: Store, device: str) -> dict[str, float | None]:
+    """Return the seconds of each missing job of a plan by its name; None where nothing is known."""
+    known, trainings, found = _earlier_seconds(store), dict[str, TrainingJob](), dict[str, float | None]()
+    call = cache(lambda key, images: time_of_call(trainings[key], images, device))
     for job in plan.missing(store):
         training = job if isinstance(job, TrainingJob) else plan.jobs[job.needs[0]]
         assert isinstance(training, TrainingJob)
         key = canonical_json(training.identity.task.model_dump(mode="json"))
         trainings.setdefault(key, training)
-        seconds = known.get(_work(job)) or _seconds(job, training, partial(trial, key))
-        group = job.context.attack if isinstance(job, AttackJob) else GROUPS[job.kind]
-        groups.setdefault(group, []).append((seconds, _bytes(job)))
-    rows = [_row(group, costs, len(workers)) for group, costs in groups.items()]
-    return [*rows, _row("all", [cost for costs in groups.values() for cost in costs], len(workers))]
+        work = _work(job)
+        if work not in known:
+            known[work] = _seconds(job, training, partial(call, key), device)
+        found[job.name] = known[work]
+    return found
 
 
 def in_words(seconds: float) -> str:
@@ -123,10 +134,11 @@ def _row(group: str, costs: list[tuple[float | None, float]], workers: int) -> d
 
 def _work(job: Job) -> str:
     """Return a hash of what jobs that take the same time share."""
+    shared: list[Any]
     match job.identity:
         case TrainingIdentity() as identity:
             task = job.context.task if isinstance(job, TrainingJob) else ""
-            shared = [task, identity.task.model_dump(mode="json"), identity.precision, _pairs(identity)]
+            shared = [task, identity.task.model_dump(mode="json"), identity.precision, _added(identity)]
         case ValidationIdentity() as identity:
             shared = [identity.task, identity.images, identity.kind, identity.attack.model_dump(mode="json")]
         case AttackIdentity() as identity:
@@ -138,8 +150,8 @@ def _work(job: Job) -> str:
     return digest(shared)
 
 
-def _earlier_seconds(store: Store) -> dict[str, float]:
-    found = {}
+def _earlier_seconds(store: Store) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
     for name in store.runs():
         if store.fault(name) is None:
             spec = store.spec(name)
@@ -148,26 +160,31 @@ def _earlier_seconds(store: Store) -> dict[str, float]:
     return found
 
 
-def _seconds(job: Job, training: TrainingJob, trial: Callable[[], tuple[float, float]]) -> float | None:
-    """Return the seconds of a job from those of a trial: forward only, and forward and backward, of one image."""
+def _seconds(job: Job, training: TrainingJob, call: Callable[[int], Call], device: str) -> float | None:
+    """Return the seconds of a job; ``call`` takes the number of images that are given to a network at once."""
     match job:
         case TrainingJob():
-            data, protocol = load(job.context.data), job.identity.task.training
-            examples = min(len(data.train_images), protocol.train_images or len(data.train_images))
-            images_a_step = protocol.batch_size + 2 * _pairs(job.identity)
-            return trial()[1] * images_a_step * protocol.epochs * examples / protocol.batch_size
+            return training_seconds(job, device)
         case CheckJob():
-            return IMAGES * (trial()[1] * GRADIENTS_OF_A_CHECK + trial()[0] * QUERIES_OF_A_CHECK)
+            return _of_calls(call(IMAGES), GRADIENTS_OF_A_CHECK, QUERIES_OF_A_CHECK)
         case NearestJob():
-            queries = FAB_STEPS * FAB_TARGETS
-            return INFLATION_IMAGES * (trial()[1] * (DDN_STEPS + queries) + trial()[0] * queries)
+            steps = FAB_STEPS * FAB_TARGETS
+            return _of_calls(call(INFLATION_IMAGES), DDN_STEPS + steps, steps)
         case ValidationJob():
             _, labels = validation_images(load(job.context.data), training.identity, job.identity.images)
-            return trial()[0] * len(labels) * len(job.identity.attack.strengths)
+            at_once = judge_batch(device, job.context.entries)
+            return (call(at_once).query / at_once + SECONDS_A_QUERY) * len(labels) * len(job.identity.attack.strengths)
         case AttackJob():
-            queries_of_an_image = _queries(job.identity.attack)
-            return None if queries_of_an_image is None else trial()[0] * _attacked(job) * queries_of_an_image
+            queries, attacked, context = _queries(job.identity.attack), _attacked(job), job.context
+            given = job.identity.attack.evaluation.batch_size
+            at_once = max(1, min(attacked, given if context.batch_dependent else judge_batch(device, context.entries)))
+            seconds = call(at_once).query / at_once + SECONDS_A_QUERY
+            return None if queries is None else seconds * queries * attacked
     return None
+
+
+def _of_calls(call: Call, gradients: int, queries: int) -> float:
+    return (call.gradient + SECONDS_A_CALL) * gradients + (call.query + SECONDS_A_CALL) * queries
 
 
 def _queries(attack: AttackDefinition) -> float | None:
@@ -190,9 +207,10 @@ def _attacked(job: AttackJob) -> int:
     return images * evaluation.repetitions
 
 
-def _pairs(identity: TrainingIdentity) -> int:
+def _added(identity: TrainingIdentity) -> list[Any]:
+    """Return what of a recipe decides the time of a training."""
     added = identity.regularization
-    return int(added.parameters.get("pairs", DEFAULT_PAIRS)) if added else 0
+    return [] if added is None else [added.regularizer, added.source, added.parameters, added.images]
 
 
 def _bytes(job: Job) -> float:
@@ -205,32 +223,3 @@ def _bytes(job: Job) -> float:
         case AttackJob():
             return _attacked(job) * max(1, len(job.identity.attack.strengths)) * BYTES_OF_AN_EXAMPLE
     return (IMAGES if isinstance(job, CheckJob) else INFLATION_IMAGES) * BYTES_OF_AN_EXAMPLE
-
-
-def _trial(job: TrainingJob, device: str) -> tuple[float, float]:
-    """Return the seconds of one image: forward only, and forward and backward; the faster of two tries."""
-    data = load(job.context.data)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    network = network_of(job.identity, job.context).to(device)
-    images = data.train_images[:TRIAL_IMAGES].to(device).float() / 255
-    labels = torch.zeros(len(images), dtype=torch.int64, device=device)
-
-    def forward() -> None:
-        with torch.no_grad():
-            network(images)
-
-    def forward_and_backward() -> None:
-        functional.cross_entropy(network(images), labels).backward()
-
-    seconds = [min(_timed(step, device) for _ in range(2)) for step in (forward, forward_and_backward)]
-    torch.set_num_threads(threads)
-    return seconds[0] / len(images), seconds[1] / len(images)
-
-
-def _timed(step: Callable[[], None], device: str) -> float:
-    started = time.monotonic()
-    step()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    return time.monotonic() - started

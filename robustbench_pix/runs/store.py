@@ -22,6 +22,7 @@ PICTURES = "pictures.parquet"
 EVIDENCE = "evidence.parquet"
 NEAREST_KNOWN = "nearest.parquet"
 WEIGHTS = "weights.safetensors"
+LOG = "log.csv"
 PROGRESS = "progress"
 DISK_ERRORS = frozenset(
     {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.EFBIG}

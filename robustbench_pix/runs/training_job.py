@@ -20,12 +20,10 @@ from robustbench_pix.runs.external_model import rebuilt
 from robustbench_pix.runs.identities import TrainingIdentity
 from robustbench_pix.runs.job import CodeLocation, ExternalJob, TrainingContext, TrainingJob, recorded_job
 from robustbench_pix.runs.locations import code_locations, load, load_regularization_data
-from robustbench_pix.runs.store import WEIGHTS, Store
+from robustbench_pix.runs.store import LOG, WEIGHTS, Store
 from robustbench_pix.training.batches import TrainingData
 from robustbench_pix.training.loop import training
 from robustbench_pix.training.plan import batch_sizes
-
-LOG = "log.csv"
 
 
 def run_training(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import attacks, board, first_gpu, machine, page, recipes, startup, suites, training, verdicts
+from benchmarks import attacks, board, estimates, first_gpu, machine, page, recipes, startup, suites, training, verdicts
 from benchmarks.attack_ways import Counting
 from benchmarks.ours import data_of
 from benchmarks.plain import PlainRun, PlainTraining, flops_of_step
@@ -94,7 +94,7 @@ def test_numbers_keep_three_digits():
 @pytest.mark.parametrize(
     ("script", "arguments", "tables"),
     [(training, ["--device", "cpu"], 6), (attacks, ["--device", "cpu"], 3), (startup, [], 1), (suites, [], 1),
-     (board, [], 2), (page, [], 1), (recipes, [], 1), (first_gpu, ["--device", "cpu"], 8)],
+     (board, [], 2), (page, [], 1), (recipes, [], 1), (estimates, [], 1), (first_gpu, ["--device", "cpu"], 8)],
 )  # fmt: skip
 def test_a_script_runs_to_its_end_and_says_where_it_ran(script, arguments, tables, tmp_path):
     done = CliRunner().invoke(script.main, [*arguments, "--tiny", "--output", str(tmp_path)], catch_exceptions=False)

@@ -226,6 +226,21 @@ def test_a_fall_over_two_doublings_counts_for_each():
         assert flags(minimal_examples(unsolved=0, fall=fall, queries=(8192, 8193)), **spec) == found
 
 
+@pytest.mark.parametrize(
+    ("fall", "inflation", "found"),
+    [
+        (1.2, 1.3, "not converged"),
+        (1.2, 1.1, ""),
+        (1.05, 1.3, "ended above 1.2 times the smallest known distance"),
+        (1.05, 1.1, ""),
+    ],
+)
+def test_an_attack_that_queries_do_not_help_has_converged_however_far(fall, inflation, found):
+    examples = minimal_examples(unsolved=0, fall=fall, queries=(4096, 4097))
+    rows = measure(examples, spec_of(attack="x", kind="l2", access="decisions"), inflation)
+    assert {row["flags"] for row in rows} == {found}
+
+
 def test_a_distance_found_on_a_source_model_takes_no_queries():
     examples = minimal_examples(unsolved=0).assign(queries=0, queries_at_half=32)
     assert flags(examples, attack="x", kind="l2", access="transfer") == ""

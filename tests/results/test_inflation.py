@@ -113,7 +113,7 @@ def table(found=FOUND):
 
 def test_a_pair_has_both_means_and_the_paired_interval_of_scipy():
     (pair,) = inflation_pairs(table(), "unregularized", "pixel")
-    assert (pair.attack, pair.unconverged) == ("boundary", ())
+    assert (pair.attack, pair.far) == ("boundary", ())
     assert (pair.first, pair.second) == (pytest.approx(np.mean(FOUND["unregularized"])), pytest.approx(1.02))
     test = stats.ttest_rel(*FOUND.values()).confidence_interval()
     assert (pair.low, pair.high) == (pytest.approx(test.low), pytest.approx(test.high))
@@ -129,10 +129,11 @@ def test_a_comparison_warns_where_the_attack_came_nearer_to_one_of_them():
     assert said.endswith("excludes 0: part of a difference under it may be its weakness.")
 
 
-def test_a_comparison_warns_where_the_attack_has_not_converged():
+def test_a_comparison_warns_where_the_attack_ended_far_from_the_smallest_distances():
     (said,) = comparison_sentences(table({"unregularized": [1.1, 1.3], "pixel": [1.3, 1.1]}), "pixel", "unregularized")
     assert said.endswith(
-        "; it has not converged on pixel and unregularized: part of a difference under it may be its weakness."
+        "; it ended above 1.2 times on a model of pixel and unregularized: part of a difference under it may be its "
+        "weakness."
     )
 
 

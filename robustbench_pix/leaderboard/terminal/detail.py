@@ -13,8 +13,10 @@ from robustbench_pix.leaderboard import captions
 from robustbench_pix.leaderboard.display import DOUBTS, Cell, ranks, records
 from robustbench_pix.leaderboard.display_table import Column, DisplayTable, SettingRows, settings_of
 from robustbench_pix.leaderboard.recipe_tables import (
+    COLLAPSE_NOTES,
     COST_NOTES,
     ROBUSTNESS_NOTES,
+    collapse_table,
     cost_table,
     leaderboard_table,
     robustness_table,
@@ -37,6 +39,7 @@ def render(
     aucs: pd.DataFrame,
     costs: pd.DataFrame,
     *,
+    collapses: pd.DataFrame | None = None,
     console_width: int,
 ) -> Group:
     """Return the leaderboard for ``rich.print``: two tables a setting and its curves, then the meaning of the marks.
@@ -46,14 +49,17 @@ def render(
         measurements: The measurements behind it, for curves and facts.
         aucs: The columns ``AUCS``; of more settings than are shown, if need be.
         costs: The columns ``RECIPE_COSTS``; likewise.
+        collapses: The columns ``COLLAPSES``; likewise; no such table without them.
         console_width: Columns of the terminal.
     """
     if leaderboard.empty:
         return Group(Text("The leaderboard is empty."))
     parts: list[RenderableType] = [_title(leaderboard)]
     for setting in settings_of(leaderboard, typed(measurements, MEASUREMENTS)):
-        parts += ["", *_setting(setting, aucs, costs, console_width)]
-    legend = captions.flowing(dict.fromkeys([*captions.LEGEND, *ROBUSTNESS_NOTES, *COST_NOTES]), console_width)
+        parts += ["", *_setting(setting, aucs, costs, collapses, console_width)]
+    notes = [*captions.LEGEND, *ROBUSTNESS_NOTES, *COST_NOTES]
+    notes += [] if collapses is None or collapses.empty else COLLAPSE_NOTES
+    legend = captions.flowing(dict.fromkeys(notes), console_width)
     return Group(*parts, "", Text(legend, style="dim"))
 
 
@@ -63,7 +69,9 @@ def _title(leaderboard: pd.DataFrame) -> Text:
     return Text.assemble(("robustbench_pix", "bold"), (f"  leaderboard of the suite {named}", "dim"))
 
 
-def _setting(setting: SettingRows, aucs: pd.DataFrame, costs: pd.DataFrame, width: int) -> list[RenderableType]:
+def _setting(
+    setting: SettingRows, aucs: pd.DataFrame, costs: pd.DataFrame, collapses: pd.DataFrame | None, width: int
+) -> list[RenderableType]:
     """Return the heading, the tables, the curves and the captions of one setting."""
     rows, measured, first = setting.rows, setting.measured, setting.first
     table = leaderboard_table(setting, aucs)
@@ -79,6 +87,8 @@ def _setting(setting: SettingRows, aucs: pd.DataFrame, costs: pd.DataFrame, widt
     second = robustness_table(setting, aucs).beside(cost_table(setting, costs))
     if second.lines:
         parts += [part for table in rich_tables.rich_tables(second, width, dropped) for part in (table, "")]
+    if collapses is not None and len(setting.of(collapses)):
+        parts += [*rich_tables.rich_tables(collapse_table(setting, collapses), width), ""]
     parts += plots(curves, drawn_recipes(curves, list(rows["recipe"])), attacks, ends, width)
     for recipe, status, reason in captions.stopped(rows):
         parts.append(Text.assemble((recipe, "bold"), ": ", (status, "yellow"), f" - {reason}"))

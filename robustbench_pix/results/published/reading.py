@@ -8,7 +8,17 @@ import pandas as pd
 
 from robustbench_pix.catalogue.workspace import wrong_name
 from robustbench_pix.errors import UserError, short
-from robustbench_pix.results.columns import COSTS, MEASUREMENTS, PICTURES, QUERIES, REQUESTED, SAMPLING, Column, names
+from robustbench_pix.results.columns import (
+    COSTS,
+    MEASUREMENTS,
+    PICTURES,
+    QUERIES,
+    REQUESTED,
+    SAMPLING,
+    TRAININGS,
+    Column,
+    names,
+)
 from robustbench_pix.results.derived_columns import AGGREGATES, AUCS, COMPARISONS, RECIPE_COSTS, leaderboard_columns
 from robustbench_pix.results.provenance import Provenance, empty, wrong_form
 from robustbench_pix.results.published.csv_io import MEND, lines, parsed, read
@@ -24,10 +34,11 @@ BESIDE = {
     "recipe-costs.csv": RECIPE_COSTS,
     "aucs.csv": AUCS,
     "sampling.csv": SAMPLING,
+    "trainings.csv": TRAININGS,
 }
 """The tables of a published folder but for the leaderboard and what it is made from."""
 
-OPTIONAL = ("sampling.csv", "queries.csv", "aggregates.csv", "pictures.csv")
+OPTIONAL = ("sampling.csv", "queries.csv", "aggregates.csv", "pictures.csv", "trainings.csv")
 """Those that are published only where they have rows."""
 
 TABLES = {file.removesuffix(".csv").replace("-", "_"): file for file in BESIDE if file != "sampling.csv"}

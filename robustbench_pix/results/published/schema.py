@@ -23,7 +23,7 @@ _POSITIVE = {"minimum": 0}
 
 SHARES = (
     *("accuracy", "success_rate", "clean_accuracy", "auc", "mean_auc", "worst_case", "chance"),
-    *("p_value", "p_adjusted", "probability_of_improvement"),
+    *("p_value", "p_adjusted", "probability_of_improvement", "layer_weight"),
 )
 NOT_NEGATIVE = (
     *("n", "correct", "failed", "unanswered", "seed", "seeds", "strength", "range_from", "area", "seconds"),
@@ -37,7 +37,18 @@ LEVELS = "^([0-9a-f]{2})+$"
 
 OF_PICTURES = ("index", "label", "prediction", "l2", "linf", "height", "width")
 OF_SAMPLING = ("covariance", "images_judged")
-ALWAYS = ("suite_version", "n", "repetitions", "failed", "seed", "range_from", *OF_PICTURES, *OF_SAMPLING)
+OF_TRAININGS = ("epochs", "best_epoch", "task_loss")
+ALWAYS = (
+    "suite_version",
+    "n",
+    "repetitions",
+    "failed",
+    "seed",
+    "range_from",
+    *OF_PICTURES,
+    *OF_SAMPLING,
+    *OF_TRAININGS,
+)
 """Numbers that no row may lack."""
 
 LIMITS: dict[str, dict[str, Any]] = {
@@ -49,7 +60,10 @@ LIMITS: dict[str, dict[str, Any]] = {
     "verdict": {"enum": ["", BETTER, WORSE, NOT_SIGNIFICANT, TOO_FEW]},
     "gradients": {"pattern": "^(sound|masked.*|failed.*)?$"},
     "kind": {"enum": ["train", "attack", "check", "nearest", "given"]},
+    "still_falls": {"enum": ["", "penalty", "validation loss", "penalty, validation loss"]},
+    "collapsed_on": {"pattern": "^(none|layer .+)?$"},
     **{name: {"minimum": 1} for name in ("repetitions", "rank", "height", "width", "images_judged")},
+    **{name: {"minimum": 1} for name in ("epochs", "best_epoch", "collapsed_from")},
     **dict.fromkeys(SHARES, _SHARE),
     **dict.fromkeys(NOT_NEGATIVE, _POSITIVE),
     "prediction": {"minimum": -1},
@@ -182,6 +196,15 @@ UNDERIVABLE = (
         "command of an external model",
     ),
     Underivable("queries.csv", (), "all numbers of its rows", "outcomes"),
+    Underivable(
+        "trainings.csv",
+        (
+            *("epochs", "best_epoch", "task_loss", "first_penalty", "last_penalty", "penalty_fall"),
+            *("validation_loss_fall", "still_falls", "collapsed_on", "layer_weight", "collapsed_from"),
+        ),
+        "what the logs of trainings say, but for the invariants between them",
+        "runs",
+    ),
     Underivable(
         "index.html, leaderboard.svg, README.md, schema.json",
         (),

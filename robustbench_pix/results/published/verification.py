@@ -22,6 +22,7 @@ from robustbench_pix.results.checks.outcomes import (
     stored_outcomes,
 )
 from robustbench_pix.results.checks.provenance_checks import contradicting_origins, false_commands, wrong_addresses
+from robustbench_pix.results.checks.trainings import false_trainings, trainings_again
 from robustbench_pix.results.columns import (
     COSTS,
     KEY,
@@ -31,6 +32,7 @@ from robustbench_pix.results.columns import (
     QUERIES,
     REQUESTED,
     SAMPLING,
+    TRAININGS,
     WORST_CASE,
     Column,
     names,
@@ -100,6 +102,14 @@ def _measured(measurements: pd.DataFrame, store: Store) -> list[Finding]:
     return _compared("measurements.csv", published, again, MEASUREMENTS, key, [*MODEL, "attack"])
 
 
+def verify_trainings(board: Board, store: Store) -> list[Finding]:
+    """Return what of trainings.csv is not what the logs of a store say."""
+    again = trainings_again(board.measurements, store)
+    if len(again) and board.trainings.empty:
+        return [Finding("trainings.csv", None, "", "there is none; rbp publish writes it")]
+    return _compared("trainings.csv", board.trainings, again, TRAININGS, MODEL, MODEL, said_by="logs")
+
+
 def not_derived(folder: Path, store: Store | None) -> str:
     """Return in a sentence what was not derived again for want of outcomes, and how it would be; "" if all was.
 
@@ -144,14 +154,20 @@ def _outcomes(folder: Path, measurements: pd.DataFrame, store: Store | None) -> 
 
 
 def _compared(
-    file: str, published: pd.DataFrame, again: pd.DataFrame, columns: tuple[Column, ...], key: list[str], of: list[str]
+    file: str,
+    published: pd.DataFrame,
+    again: pd.DataFrame,
+    columns: tuple[Column, ...],
+    key: list[str],
+    of: list[str],
+    said_by: str = "images",
 ) -> list[Finding]:
-    """Compare those published rows that share the columns ``of`` with one that was derived again."""
+    """Compare those published rows that share the columns ``of`` with one that was derived again, from ``said_by``."""
     derived = as_published(again, columns)
     known = set(row_keys(derived, of))
     chosen = np.array([name in known for name in row_keys(published, of)], dtype=bool)
     places = published.index[chosen]
-    findings = disagreements(file, published[chosen].reset_index(drop=True), derived, columns, key, of="images")
+    findings = disagreements(file, published[chosen].reset_index(drop=True), derived, columns, key, of=said_by)
     return [one if one.row is None else one._replace(row=int(places[one.row - 1]) + 1) for one in findings]
 
 
@@ -176,6 +192,7 @@ def verify(folder: Path, store: Store | None = None) -> list[Finding]:
         *violations("costs.csv", board.costs, COSTS),
         *violations("pictures.csv", board.pictures, PICTURES),
         *violations("sampling.csv", board.sampling, SAMPLING),
+        *violations("trainings.csv", board.trainings, TRAININGS),
         *_repeated("leaderboard.csv", board.leaderboard),
         *_repeated("requested.csv", board.requested),
     ]
@@ -183,7 +200,7 @@ def verify(folder: Path, store: Store | None = None) -> list[Finding]:
         return findings + unexplained(changed, findings)
     findings = inconsistencies(measurements) + not_requested(measurements, board.requested)
     findings += derived_again(board)
-    findings += false_pictures(board.pictures, measurements)
+    findings += false_pictures(board.pictures, measurements) + false_trainings(board.trainings, measurements)
     if provenance is None:
         findings.append(Finding(PROVENANCE, None, "", "there is none; rbp publish writes it"))
         return findings + unexplained(changed, findings)
@@ -194,7 +211,7 @@ def verify(folder: Path, store: Store | None = None) -> list[Finding]:
     findings += contradicting_origins(measurements, board.costs, provenance)
     findings += wrong_addresses(measurements, provenance)
     findings += false_commands(provenance)
-    findings += verify_images(board, folder, store)
+    findings += verify_images(board, folder, store) + (verify_trainings(board, store) if store else [])
     return findings + unexplained(changed, findings)
 
 

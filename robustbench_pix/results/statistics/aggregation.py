@@ -15,6 +15,7 @@ from robustbench_pix.results.derived_columns import (
     leaderboard_columns,
 )
 from robustbench_pix.results.gradient_masking import doubt, summary
+from robustbench_pix.results.statistics.convergence import StillFalling, not_converged, still_falling
 from robustbench_pix.results.statistics.intervals import estimate, of_one_model, sign_flip_p_value, wilson_interval
 from robustbench_pix.results.statistics.measured import (
     BASELINE,
@@ -38,7 +39,9 @@ OF_GIVEN_ALONE = "Wilson over test images for the clean accuracy, none for the r
 """What the column ``interval`` says."""
 
 
-def build_leaderboard(found: Sequence[Setting], sampling: pd.DataFrame | None = None) -> pd.DataFrame:
+def build_leaderboard(
+    found: Sequence[Setting], sampling: pd.DataFrame | None = None, trainings: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the leaderboard: a row a recipe and setting, ranked within the setting.
 
     - Robustness of a seed under an attack: the AUC, which is the area from ``range_from`` to the largest strength,
@@ -52,6 +55,8 @@ def build_leaderboard(found: Sequence[Setting], sampling: pd.DataFrame | None = 
     Args:
         found: The settings of a board, as ``settings`` returns them.
         sampling: The columns ``SAMPLING``; where a setting is absent, intervals are over seeds alone.
+        trainings: The columns ``TRAININGS``; where a model is absent, only its clean accuracy says that it did not
+            converge.
 
     Returns:
         The columns ``LEADERBOARD``, ``auc_<attack>`` and ``distance_<attack>``. Settings come in the order of
@@ -60,12 +65,12 @@ def build_leaderboard(found: Sequence[Setting], sampling: pd.DataFrame | None = 
     built: list[dict[str, Any]] = []
     with_strengths: set[str] = set()
     with_distance: set[str] = set()
-    known = Sampling(sampling)
+    known, falling = Sampling(sampling), still_falling(trainings)
     for setting in found:
         for recipe in setting.recipes:
             with_strengths |= set(recipe.aucs.columns)
             with_distance |= set(recipe.distances)
-        built += _setting_rows(setting, known.of(setting))
+        built += _setting_rows(setting, known.of(setting), falling)
     order = list(dict.fromkeys(attack for setting in found for recipe in setting.recipes for attack in recipe.attacks))
     prefixes = (AUC_PREFIX, RELATIVE_AUC_PREFIX)
     columns = [prefix + attack for prefix in prefixes for attack in order if attack in with_strengths]
@@ -73,7 +78,7 @@ def build_leaderboard(found: Sequence[Setting], sampling: pd.DataFrame | None = 
     return typed(pd.DataFrame(built), leaderboard_columns(columns))
 
 
-def _state(recipe: RecipeResults, gradients: str) -> tuple[str, str]:
+def _state(recipe: RecipeResults, gradients: str, training: str) -> tuple[str, str]:
     """Return the status of a row and its note: the reason given, what is missing, what was flagged."""
     requested, taken = recipe.requested, recipe.taken
     if requested.status:
@@ -88,6 +93,7 @@ def _state(recipe: RecipeResults, gradients: str) -> tuple[str, str]:
     missing = [f"{attack}{_seeds(absent)}" for attack, absent in gaps.items() if absent]
     notes += [f"missing: {', '.join(missing)}"] if missing else []
     notes += [f"gradients: {gradients}"] if doubt(gradients) else []
+    notes += [training] if training else []
     for attack in recipe.attacks:
         flags = listed(taken.loc[taken["attack"] == attack, "flags"], separator="; ")
         notes += [f"{attack}: {'; '.join(flags)}"] if flags else []
@@ -100,14 +106,14 @@ def _seeds(seeds: list[str]) -> str:
     return f" (seed {seeds[0]})" if len(seeds) == 1 else f" (seeds {', '.join(seeds)})"
 
 
-def _setting_rows(setting: Setting, sampling: SettingSampling) -> list[dict[str, Any]]:
+def _setting_rows(setting: Setting, sampling: SettingSampling, falling: StillFalling) -> list[dict[str, Any]]:
     """Return the rows of a setting: by rank, then mean AUC, those without a mean AUC last."""
     recipes, baseline = setting.recipes, setting.baseline
     compared = verdicts(recipes, sampling)
     ranked = ranks({recipe.name: recipe.mean_aucs for recipe in recipes}, compared)
     rows = []
     for recipe in recipes:
-        row = _own_numbers(recipe, sampling)
+        row = _own_numbers(recipe, sampling, not_converged(recipe, baseline, falling))
         if baseline is not None and recipe is not baseline:
             row |= _against(recipe, baseline, sampling)
         if comparison := compared.get((recipe.name, BASELINE)):
@@ -117,15 +123,15 @@ def _setting_rows(setting: Setting, sampling: SettingSampling) -> list[dict[str,
     return sorted(rows, key=lambda row: (row.get("rank", len(rows) + 1), -row["mean_auc"] if row["seeds"] else 0.0))
 
 
-def _own_numbers(recipe: RecipeResults, sampling: SettingSampling) -> dict[str, Any]:
-    """Return what a row says about its recipe alone: clean accuracy, mean AUC, AUCs, distances, queries."""
+def _own_numbers(recipe: RecipeResults, sampling: SettingSampling, training: str) -> dict[str, Any]:
+    """Return what a row says about its recipe alone; ``training`` is the remark on its trainings."""
     seeds, shown = recipe.mean_aucs.index, recipe.shown
     clean = recipe.clean[recipe.clean.index.isin(shown)]
     accuracies = recipe.clean_accuracy[clean.index].to_numpy(float)
     mean_aucs = recipe.mean_aucs.to_numpy(float)
     gradients = summary(recipe.taken.drop_duplicates("seed")["gradients"])
     row = {name: getattr(recipe.requested, name) for name in (*KEY, "controls")}
-    row["status"], row["note"] = _state(recipe, gradients)
+    row["status"], row["note"] = _state(recipe, gradients, training)
     row |= {"gradients": gradients, "clean_accuracy": _mean(accuracies), "mean_auc": _mean(mean_aucs)}
     row |= {"seeds": None if row["status"] == "not run" else len(seeds), "seed_list": ",".join(map(str, seeds))}
     row |= {f"{AUC_PREFIX}{attack}": mean for attack, mean in recipe.aucs.loc[shown].mean().items()}
