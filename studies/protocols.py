@@ -1,7 +1,7 @@
 """Measure what candidates of a reduced protocol give: accuracy, accuracy under noise, penalty, layer weights, seconds.
 
     python studies/protocols.py --data-root DATA          # the trials of protocols.toml that protocols.csv lacks
-    python studies/protocols.py --table                   # the table of docs/protocols.md
+    python studies/protocols.py --table                   # the table of docs/mnist.md
 
 A trial trains one model and measures it on the last 2,000 training images, which no trial trains on; test images are
 never read. ``seconds`` are processor time of the training, on one thread. ``layer`` is the tapped layer with the
@@ -114,7 +114,12 @@ def accuracy(network: Any, images: Any, labels: Any) -> float:
 
 
 def table(rows: list[dict[str, str]]) -> list[str]:
-    """Return the Markdown table: one line a protocol and recipe, means over seeds, the spread at the middle noise."""
+    """Return the Markdown table: one line a protocol and recipe, means over seeds, the spread at the middle noise.
+
+    Lines are in the order in which the file lists the trials.
+    """
+    order = [tuple(str(trial[name]) for name in TRIAL) for trial in trials()]
+    rows = sorted(rows, key=lambda row: order.index(tuple(row[name] for name in TRIAL)))
     groups = dict[tuple[str, ...], list[dict[str, str]]]()
     for row in rows:
         groups.setdefault(tuple(row[name] for name in TRIAL[:-1]), []).append(row)

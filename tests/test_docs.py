@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -114,6 +115,15 @@ def test_the_table_of_recipes_is_that_of_their_files():
     for name in named:
         spec = Workspace(ROOT).recipe(name)
         assert not spec.controls or f"`{spec.controls}`" in page
+
+
+def test_the_table_of_protocols_is_that_of_the_trials():
+    script = runpy.run_path(str(ROOT / "studies/protocols.py"))
+    lines = script["table"](script["measured"]())
+    assert len(lines) > 10
+    assert (
+        "<!-- python studies/protocols.py --table -->\n" + "\n".join(lines) + "\n\n" in (DOCS / "mnist.md").read_text()
+    )
 
 
 def test_the_regularizer_page_shows_what_the_readme_shows():
