@@ -1,4 +1,4 @@
-"""The table of recipes in docs/recipes.md, from the files of models/: ``python docs/recipes_table.py`` prints it."""
+"""The tables of recipes in docs/recipes.md and README.md, from models/: ``python docs/recipes_table.py`` shows them."""
 
 from pathlib import Path
 
@@ -18,5 +18,19 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def short_table() -> str:
+    """Return the recipes in Markdown: one row for each that has controls, and one for all others."""
+    workspace = Workspace(Path(__file__).parent)
+    specs = [workspace.recipe(name) for name in workspace.names("models")]
+    controls = dict[str, list[str]]()
+    for spec in specs:
+        if spec.controls:
+            controls.setdefault(spec.controls, []).append(f"`{spec.name}`")
+    others = [f"`{spec.name}`" for spec in specs if not spec.controls and spec.name not in controls]
+    lines = ["| recipe | its controls |", "|---|---|"]
+    lines += [f"| `{name}` | {', '.join(names)} |" for name, names in sorted(controls.items())]
+    return "\n".join([*lines, f"| {', '.join(others)} | |"]) + "\n"
+
+
 if __name__ == "__main__":
-    print(table(), end="")
+    print(short_table(), table(), sep="\n", end="")
