@@ -63,12 +63,13 @@ def show(name: str, workspace: Workspace, style: str) -> None:
 
 
 def _training(run: str, store: Store) -> dict[str, Any]:
-    """Return what the log of a training says; nothing of another run."""
+    """Return what the log of a training says; nothing of another run, nor where there is no log."""
     if not run.startswith("train-"):
         return {}
     from robustbench_pix.results.trainings import facts_of_run
 
-    return facts_of_run(run, store)
+    facts = facts_of_run(run, store)
+    return {"name": run, **facts} if facts else {}
 
 
 def _checks(names: set[str], store: Store) -> list[dict[str, Any]]:

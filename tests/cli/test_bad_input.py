@@ -35,7 +35,7 @@ def _nothing_is_trained(workspace):
         ("run --on tiny:", "--on 'tiny:' must be TASK or TASK:DATA"),
         (
             "run --on mnist --size reducd",
-            "The task mnist has no size 'reducd'; it has: full, reduced. Did you mean reduced?",
+            "The task mnist has no size 'reducd'; it has: full, reduced, medium. Did you mean reduced?",
         ),
         ("run --on tiny --size reduced", "The task tiny has no size 'reduced'; it has: full."),
         ("run --device gpu", "There is no device 'gpu'; give cpu, cuda, cuda:0 or mps."),
