@@ -1,4 +1,4 @@
-"""The tables of findings in README.md, from leaderboard/: ``python docs/findings_table.py`` prints them."""
+"""The table of findings in README.md, from leaderboard/: ``python docs/findings_table.py`` prints it."""
 
 import csv
 from pathlib import Path
@@ -34,8 +34,8 @@ def table(task: str) -> str:
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if value < 0.001 else f"{value:.3f}"
+    return f"{value:.0e}" if value < 0.0001 else f"{value:.4f}" if value < 0.001 else f"{value:.3f}"
 
 
 if __name__ == "__main__":
-    print(*map(table, ("digits", "mnist")), sep="\n", end="")
+    print(table("digits"), end="")
