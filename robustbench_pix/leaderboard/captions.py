@@ -66,7 +66,7 @@ def measuring_facts(rows: pd.DataFrame, measured: pd.DataFrame) -> list[str]:
     facts = [] if measured.empty else [_test_images(measured)]
     facts += seeds(rows)
     facts += [f"network {first['network']}, {first['colour']}, {first['precision']}"]
-    facts += [] if first["size"] == "full" else [f"reduced size: {first['size']}"]
+    facts += [] if first["size"] == "full" else [f"size: {first['size']}"]
     facts += [f"suite {first['suite']} {first['suite_version']}"]
     facts += [protocol(first["protocol"])]
     if not measured.empty:
@@ -227,8 +227,8 @@ def setting_name(setting: pd.Series) -> tuple[str, str]:
 
 
 def setting_title(setting: "Mapping[str, Any] | pd.Series[Any]") -> str:
-    """Return which setting it is in one line: combination, suite, network, colour, precision and a reduced size."""
-    size = "" if setting["size"] == "full" else f", reduced size {setting['size']}"
+    """Return which setting it is in one line: combination, suite, network, colour, precision and size."""
+    size = "" if setting["size"] == "full" else f", size {setting['size']}"
     network = f"network {setting['network']}, {setting['colour']}, {setting['precision']}"
     suite = f"suite {setting['suite']} {setting['suite_version']}"
     return f"{setting['task']} : {setting['regularization_data']}  {suite}, {network}{size}"

@@ -47,5 +47,5 @@ def test_blocks_that_differ_in_their_size_only_stand_apart(ran, rbp, run, worksp
     assert run("--size", "smaller", suite="score").code == 0
     shown = rbp("queries").out
     assert shown.count("tiny : digits") + shown.count("tiny : tiny") == 2
-    assert shown.count("reduced size smaller") == 1
+    assert shown.count("size smaller") == 1
     assert max(map(len, shown.splitlines())) <= 80

@@ -107,7 +107,7 @@ def _block(rows: pd.DataFrame, measured: pd.DataFrame, aucs: pd.DataFrame, comma
     columns = attack_columns(rows, measured)
     identity = "-".join(str(first[name]) for name in SETTING)
     details = [f"suite {first['suite']} {first['suite_version']}", f"network {first['network']}"]
-    details += [] if first["size"] == "full" else [f"reduced size {first['size']}"]
+    details += [] if first["size"] == "full" else [f"size {first['size']}"]
     details += [] if first["protocol"] == "strict" else [f"{first['protocol']} protocol"]
     details += [] if first["precision"] == "float32" else [first["precision"]]
     return {

@@ -93,7 +93,7 @@ def render_queries(queries: pd.DataFrame, width: int) -> Group:
         rows = at_middle_strength(rows)
         first, table = rows.iloc[0], query_table(rows)
         of = f"  {first['attack']}, {first['strength_kind']} {first['strength']:.3g}"
-        size = "" if first["size"] == "full" else f", reduced size {first['size']}"
+        size = "" if first["size"] == "full" else f", size {first['size']}"
         suite = f"suite {first['suite']} {first['suite_version']}{size}, {table.caption}"
         curves = Column(("curve",), tuple(Cell(_query_curve(row), words=True, style="dim") for row in records(rows)))
         drawn = min(
