@@ -54,6 +54,20 @@ def test_noise_alone_is_no_fall_and_hides_none_that_is_larger():
     assert all(late_fall(slope + random.normal(0, 0.05, 60)).still_falls for _ in range(100))
 
 
+def test_a_fall_must_exceed_two_standard_errors_by_the_variance_of_second_differences():
+    """Of independent noise the weights 1, -2, 1 sum up 1 + 4 + 1 variances; steady falls leave no second difference."""
+    random, decisions = np.random.default_rng(1), set()
+    for size in (0.02, 0.05, 0.1, 0.2) * 100:
+        curve = np.linspace(2.0, 1.0, 20) + random.normal(0, size, 20)
+        bends = np.convolve(curve[-8:], [1, -2, 1], mode="valid")
+        variance = (bends @ bends) / len(bends) / 6
+        fall = curve[-8:-4].mean() - curve[-4:].mean()
+        expected = fall > 2 * math.sqrt(variance / 4 + variance / 4) and fall > 0.05 * (curve.max() - curve[-4:].mean())
+        assert late_fall(curve).still_falls == expected
+        decisions.add(bool(expected))
+    assert decisions == {True, False}
+
+
 def test_of_three_epochs_nothing_is_said_and_of_five_what_a_line_says():
     assert late_fall(np.linspace(32, 27, 5)).still_falls
     assert late_fall(np.array([3.0, 2.0, 1.0]))[1] is False
