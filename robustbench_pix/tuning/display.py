@@ -1,13 +1,14 @@
 """The outcomes of a search for people: rows of a table, a heat map of two parameters, the choice in a sentence."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from robustbench_pix.leaderboard.terminal.overview import shade
-from robustbench_pix.tuning.planner import in_words
+from robustbench_pix.tuning.planner import BASELINE, in_words
 from robustbench_pix.tuning.rule import Outcome, is_kept
 from robustbench_pix.tuning.search import Found
 
@@ -18,28 +19,33 @@ LEGEND = "mean accuracy under noise; * chosen, x does not keep the clean accurac
 
 
 def rows(found: Sequence[Found]) -> list[dict[str, Any]]:
-    """Return one row a point of each recipe, the best first; parameters that a recipe does not search are None."""
+    """Return one row a point of each recipe, the best first, below that of ``unregularized``.
+
+    Parameters that a recipe does not search are None.
+    """
     names = list(dict.fromkeys(name for one in found for name in one.search))
-    return [_row(one, outcome, names) for one in found for outcome in one.outcomes]
+    baselines = [_baseline(one, names) for one in found[:1]]
+    return baselines + [_row(one, outcome, names) for one in found for outcome in one.outcomes]
 
 
 def heat_map(found: Found) -> Table | None:
-    """Return a table of the accuracy under noise, the first parameter down and the second across, or None.
+    """Return a table of the accuracy under noise, the first of two parameters down and the last across, or None.
 
-    Its numbers and marks say all without colour. There is none for another number of parameters, or without a grid.
+    Its numbers and marks say all without colour. There is none for more parameters, or without a grid.
     """
-    if len(found.search) != 2 or found.config.trials is not None:
+    if len(found.search) > 2 or found.config.trials is not None:
         return None
-    (down, downs), (across, acrosses) = found.search.items()
-    outcomes = {(repr(one.point[down]), repr(one.point[across])): one for one in found.outcomes}
+    *downs, (across, acrosses) = found.search.items()
+    outcomes = {tuple(repr(one.point[name]) for name in found.search): one for one in found.outcomes}
     values = [float(one.accuracy.noise) for one in found.outcomes if one.accuracy]
     table = Table(box=None, padding=(0, 0), pad_edge=False)
-    table.add_column(f"{down} (down), {across}")
+    table.add_column("".join(f"{down} (down), " for down, _ in downs) + across)
     for value in acrosses:
         table.add_column(f" {value} ", justify="right")
-    for first in downs:
-        cells = [_cell(outcomes.get((repr(first), repr(second))), found, values) for second in acrosses]
-        table.add_row(Text(str(first), justify="right"), *cells)
+    for first in product(*(values_of for _, values_of in downs)):
+        at = tuple(repr(value) for value in first)
+        cells = [_cell(outcomes.get((*at, repr(second))), found, values) for second in acrosses]
+        table.add_row(Text(", ".join(map(str, first)), justify="right"), *cells)
     return table
 
 
@@ -56,6 +62,12 @@ def sentence(found: Found) -> str:
         f"{found.recipe.name}: {in_words(chosen.point)} is chosen, with the largest mean accuracy under noise, "
         f"{float(chosen.accuracy.noise):.4f}, of the {len(found.kept)} of {total} points that keep {share}."
     )
+
+
+def _baseline(found: Found, names: Sequence[str]) -> dict[str, Any]:
+    accuracies = {"clean": float(found.baseline.clean), "noise": float(found.baseline.noise)}
+    unsearched = dict.fromkeys(names)
+    return {"recipe": BASELINE, **unsearched, **accuracies, "kept": True, "chosen": False, "note": "the reference"}
 
 
 def _row(found: Found, outcome: Outcome, names: Sequence[str]) -> dict[str, Any]:

@@ -29,7 +29,9 @@ def test_a_search_is_shown_with_a_heat_map_and_written(rbp, workspace, monkeypat
     assert f"alpha = {entry['alpha']}, threshold = {entry['threshold']} is chosen" in said.out
     assert entry["network_parameters"] == {"width": 8}
     again = rbp("tune", "thresholded", *COMMON, *GRID, "--format", "csv")
-    rows = list(csv.DictReader(io.StringIO(again.out)))
+    baseline, *rows = csv.DictReader(io.StringIO(again.out))
+    assert (baseline["recipe"], baseline["alpha"], baseline["chosen"]) == ("unregularized", "", "false")
+    assert f"clean accuracy of unregularized, {float(baseline['clean']):.4f}" in again.err
     assert [row["chosen"] for row in rows].count("true") == 1
     noise = [float(row["noise"]) for row in rows]
     assert noise == sorted(noise, reverse=True)
@@ -41,6 +43,16 @@ def test_a_shipped_recipe_is_copied_with_its_comments(rbp, workspace):
     text = (workspace / "models/pixel.toml").read_text()
     assert "# the paper's for CIFAR" in text
     assert tomllib.loads(text)["tuned"][-1]["task"] == "tiny"
+
+
+def test_one_parameter_has_a_heat_map_of_one_line(rbp, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    said = rbp("tune", "pixel", *COMMON, "--grid", "alpha=0.1,0.5")
+    lines = said.out.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.split() == ["alpha", "0.1", "0.5"])
+    cells = lines[place + 1].split()
+    assert len(cells) == 2
+    assert sum(cell.endswith("*") for cell in cells) == 1
 
 
 def test_where_no_point_keeps_the_accuracy_nothing_is_written(rbp, workspace):
