@@ -59,32 +59,46 @@ def init(folder: Path) -> None:
 @click.command()
 @click.option(
     "--unused", is_flag=True,
-    help="Also remove finished runs that no plan of this workspace names, and what another machine left untouched for "
-    "24 hours.",
+    help="Also remove finished runs that no plan of this workspace names.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
 @workspace_option
 def clean(unused: bool, dry_run: bool, workspace: Workspace) -> None:
     """Remove what interrupted runs left behind, and damaged run folders; report what stays, and why.
 
+    While a run is at work on this workspace, on whatever machine, finished runs stay, damaged ones included.
+
     \b
     Example:
     $ rbp clean --unused --dry-run
     """
+    from robustbench_pix.runs.claims import forget_dead_claims
     from robustbench_pix.runs.cleanup import removable, remove
-    from robustbench_pix.runs.scratch import ALONE, AT_ONCE, locked
+    from robustbench_pix.runs.clients import CLEAN, at_work, forget_dead, living
+    from robustbench_pix.runs.store import disk_error
 
-    with locked(workspace.runs, ALONE | AT_ONCE) as alone:
-        if unused and alone is False:
-            raise UserError(
-                f"A run is at work in {workspace.runs}, and which runs it needs is unknown; wait for its end."
-            )
-        found, kept = removable(workspace, unused=unused)
-        for path, reason in found:
-            click.echo(f"{'would remove' if dry_run else 'removed'} {path}: {reason}")
+    if not workspace.runs.is_dir():
+        click.echo("Nothing to remove.")
+        return
+    try:
+        with at_work(workspace.runs, CLEAN) as ourselves:
+            others = [client for client in living(workspace.runs) if client.name != ourselves.name]
+            if unused and others:
+                raise UserError(
+                    f"A run is at work in {workspace.runs} ({', '.join(client.where for client in others)}), and which "
+                    "runs it needs is unknown; wait for its end."
+                )
             if not dry_run:
-                remove(path)
-        for path, reason in kept:
-            click.echo(f"kept {path}: {reason}")
+                forget_dead(workspace.runs)
+                forget_dead_claims(workspace.runs)
+            found, kept = removable(workspace, unused=unused, alone=not others)
+            for path, reason in found:
+                if not dry_run:
+                    remove(path)
+                click.echo(f"{'would remove' if dry_run else 'removed'} {path}: {reason}")
+            for path, reason in kept:
+                click.echo(f"kept {path}: {reason}")
+    except OSError as error:
+        raise disk_error(workspace.runs, error) from error
     if not found:
         click.echo("Nothing to remove.")

@@ -5,22 +5,30 @@ from pathlib import Path
 
 from robustbench_pix.catalogue.workspace import Workspace
 from robustbench_pix.errors import UserError
+from robustbench_pix.runs.heartbeat import age_seconds
 from robustbench_pix.runs.plan_store import plans_set_aside, saved_rows
-from robustbench_pix.runs.scratch import ABANDONED_SECONDS, fate, untouched_seconds, writer
+from robustbench_pix.runs.scratch import ABANDONED_SECONDS, fate, writer
 from robustbench_pix.runs.store import Store
 
 Reasons = list[tuple[Path, str]]
 """Folders, each with the reason why it goes or stays."""
 
 
-def removable(workspace: Workspace, *, unused: bool) -> tuple[Reasons, Reasons]:
+def removable(workspace: Workspace, *, unused: bool, alone: bool) -> tuple[Reasons, Reasons]:
     """Return folders to remove and scratch folders that stay. A source model counts as used where its attacks are.
+
+    Args:
+        workspace: whose runs are looked at.
+        unused: whether finished runs that no plan names go as well.
+        alone: whether nobody else is at work; else nothing but the scratch folders of the dead goes.
 
     Raises:
         UserError: plans are gone or were set aside, so that it is unknown which runs are used.
     """
     store = Store(workspace.runs)
-    found, kept = _scratches(store, unused=unused)
+    found, kept = _scratches(store)
+    if not alone:
+        return found, kept
     runs = {store.folder(name): store.damage(name) for name in store.runs()}
     found += [(path, f"damaged ({damage})") for path, damage in runs.items() if damage]
     if unused:
@@ -35,22 +43,20 @@ def remove(path: Path) -> None:
     shutil.rmtree(path)
 
 
-def _scratches(store: Store, *, unused: bool) -> tuple[Reasons, Reasons]:
+def _scratches(store: Store) -> tuple[Reasons, Reasons]:
     found: Reasons = []
     kept: Reasons = []
     for path in store.scratches():
         who, state = writer(path), fate(path)
-        where = f"on {who.host}, of another kernel or since started again" if who else "by an unknown process"
-        since = f"untouched for {untouched_seconds(path) / 3600:.1f} h"
+        begun = f"begun by process {who.process} on {who.host}" if who else "begun by an unknown process"
+        since = f"untouched for {age_seconds(path) / 60:.0f} min"
         if state == "left":
-            found.append((path, "left by an interrupted run"))
+            found.append((path, f"left by an interrupted run, {begun}"))
         elif state == "written":
-            kept.append((path, f"process {who.process if who else ''} of this machine writes it"))
-        elif unused and untouched_seconds(path) > ABANDONED_SECONDS:
-            found.append((path, f"begun {where}, {since}"))
+            kept.append((path, f"{begun}, which writes it"))
         else:
-            hours = ABANDONED_SECONDS // 3600
-            kept.append((path, f"begun {where}, {since}; --unused removes it once that is more than {hours} h"))
+            minutes = ABANDONED_SECONDS // 60
+            kept.append((path, f"{begun}, {since}; it counts as left after {minutes} min"))
     return found, kept
 
 

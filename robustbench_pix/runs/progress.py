@@ -12,6 +12,8 @@ from robustbench_pix.runs.store import Store
 
 logger = logging.getLogger(__name__)
 
+LOOK_EVERY_SECONDS = 1.0
+
 
 class Watcher:
     """Logs one line for each finished job at level INFO, which Python does not show by default."""
@@ -64,6 +66,7 @@ class BarWatcher(Watcher):
             expand=True,
         )
         self.bars: dict[str, TaskID] = {}
+        self.looked = 0.0
         self.all: TaskID | None = None
 
     def __enter__(self) -> "BarWatcher":
@@ -95,9 +98,12 @@ class BarWatcher(Watcher):
             self.progress.advance(self.all)
 
     def tick(self, running: list[Job]) -> None:
-        """Move the bars of running jobs."""
+        """Move the bars of running jobs, once a second at most."""
+        if time.monotonic() - self.looked < LOOK_EVERY_SECONDS:
+            return
+        self.looked, fractions = time.monotonic(), self.store.progress()
         for job in running:
-            fraction = self.store.progress(job.name)
+            fraction = fractions.get(job.name)
             if fraction is None:
                 continue
             if job.name not in self.bars:

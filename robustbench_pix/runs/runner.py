@@ -7,15 +7,17 @@ from robustbench_pix.devices import resolve_device, trainings_together, worker_d
 from robustbench_pix.errors import UserError
 from robustbench_pix.foreign import watched_keyboard
 from robustbench_pix.import_path import libraries_first
+from robustbench_pix.runs.claims import Claims
+from robustbench_pix.runs.clients import RUN, at_work, wait_for_cleaners
+from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.external_model import keep
 from robustbench_pix.runs.job import ExternalJob
 from robustbench_pix.runs.plan_store import CHECK, PlannedRow, Rows, combination_name, save_plan, saved_rows
 from robustbench_pix.runs.planner import Plan, make_plan, plan_attacks
 from robustbench_pix.runs.progress import Watcher
 from robustbench_pix.runs.request import Resources, RunConfig
-from robustbench_pix.runs.scheduler import carry_out, inline, processes
-from robustbench_pix.runs.scratch import SHARED, locked
-from robustbench_pix.runs.store import Store, disk_error
+from robustbench_pix.runs.scheduler import carry_out
+from robustbench_pix.runs.store import DISK_ERRORS, Store, disk_error
 from robustbench_pix.runs.worker_process import begin_server
 
 
@@ -77,14 +79,15 @@ def complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -
     """
     try:
         store.root.mkdir(parents=True, exist_ok=True)
-        store.sweep()
+        with at_work(store.root, RUN, {"jobs": len(plan.jobs), "executor": resources.executor}) as client:
+            wait_for_cleaners(store.root)
+            store.sweep()
+            return _complete(plan, store, resources, watcher, Claims(store.root, client))
     except OSError as error:
-        raise disk_error(store.root, error) from error
-    with locked(store.root, SHARED):
-        return _complete(plan, store, resources, watcher)
+        raise (disk_error(store.root, error) if error.errno in DISK_ERRORS else error) from error
 
 
-def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -> dict[str, str]:
+def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher, claims: Claims) -> dict[str, str]:
     device = resolve_device(resources.device)
     jobs = plan.missing(store)
     for job in jobs:
@@ -103,7 +106,8 @@ def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) 
     in_here = resources.executor == "inline" or plan.local_code
     with inline(devices[0]) if in_here else processes(devices[: len(jobs)]) as executor:
         slots = 1 if in_here else len(devices)
-        return carry_out(jobs, store, executor, watcher, slots=slots, together=trainings_together(device))
+        together = trainings_together(device)
+        return carry_out(jobs, store, executor, watcher, claims, slots=lambda: slots, together=together)
 
 
 def announce_replaced(rows: Rows, config: RunConfig, store: Store, watcher: Watcher) -> None:

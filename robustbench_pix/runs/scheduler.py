@@ -1,221 +1,135 @@
-"""Carry out jobs in their order, in worker processes of one thread or one GPU each, or in this process."""
+"""Carry out jobs in their order, beside whatever other clients of the same store do."""
 
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from math import ceil
-from multiprocessing.connection import Connection
-from queue import SimpleQueue
-from threading import Lock
-from typing import Any, ParamSpec, TypeVar
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
-from robustbench_pix.catalogue.registries import ALL
-from robustbench_pix.catalogue.registry import HOME
-from robustbench_pix.errors import UserError
-from robustbench_pix.runs import worker
+from robustbench_pix.runs.claims import Claims
+from robustbench_pix.runs.executors import WorkerDiedError
 from robustbench_pix.runs.job import Job
 from robustbench_pix.runs.progress import Watcher
+from robustbench_pix.runs.ready_jobs import ReadyJobs
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.worker import execute_here
-from robustbench_pix.runs.worker_process import begin_process
 
 POLL_SECONDS = 0.25
+LOOK_SECONDS = 2.0
+TIMES = {1: "", 2: ", twice", 3: ", three times"}
+
+Reasons = dict[str, str]
+"""Why jobs failed, by their names."""
 
 
 def carry_out(
-    jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, *, slots: int, together: int = 1
-) -> dict[str, str]:
+    jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, claims: Claims,
+    *, slots: Callable[[], int], together: int = 1, deaths: int = 2,
+) -> Reasons:  # fmt: skip
     """Do jobs, each once what it needs is there, in their order, but the last trainings before attacks.
 
-    At most ``slots`` submissions run at a time; one is an attack, or up to ``together`` trainings. A job that fails
-    takes those that need it along; all others are done. A job whose worker dies is tried once more, alone. The names of
-    jobs that failed are returned with the reasons.
+    At most ``slots()`` submissions run at a time; one is an attack, or up to ``together`` trainings. A job that fails
+    takes those that need it along; all others are done. A job whose worker dies is tried again, alone, and given up
+    with the death number ``deaths``. What another client does is waited for, and done here should that client die.
 
     Raises:
         UserError: nothing more can be written, or no worker can be begun; what was finished is kept.
     """
-    failed, waiting, running = dict[str, str](), list(jobs), dict[Future[dict[str, str]], list[Job]]()
-    unfinished, again = {job.name for job in jobs}, set[str]()
-    while waiting or running:
-        for job in list(waiting):
-            broken = [name for name in job.needs if name in failed]
-            if broken:
-                waiting.remove(job)
-                failed[job.name] = failed[broken[0]]
-                unfinished.discard(job.name)
-                watcher.finished(job, failed[job.name])
-        while len(running) < slots:
-            ready = [job for job in waiting if not any(name in unfinished for name in job.needs)]
-            if not ready:
-                break
-            if sum(job.kind == "train" for job in waiting) < slots:  # Nobody is to wait for the last one alone.
-                ready.sort(key=lambda job: job.kind != "train")
-            bundle = _bundle(ready, again, min(together, ceil(len(ready) / (slots - len(running)))))
-            waiting = [job for job in waiting if job not in bundle]
-            running[executor.submit(execute_here, bundle, str(store.root))] = bundle
-        done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        for future in done:
-            bundle = running.pop(future)
-            try:
-                reasons = future.result()
-            except WorkerDiedError as death:
-                lost = [job for job in bundle if not store.has(job.name)]
-                reasons = {job.name: f"its worker process {death}, twice" for job in lost if job.name in again}
-                waiting = [*(job for job in lost if job.name not in again), *waiting]
-                again |= {job.name for job in lost}
-            for job in bundle:
-                if job not in waiting:
-                    unfinished.discard(job.name)
-                    watcher.finished(job, reasons.get(job.name))
-            failed |= reasons
-        watcher.tick([job for bundle in running.values() for job in bundle])
-    return failed
-
-
-def _bundle(ready: list[Job], alone: set[str], together: int) -> list[Job]:
-    """Return what is submitted next: the first job, with other trainings if it is one; some jobs go alone."""
-    first = ready[0]
-    if first.kind != "train" or first.name in alone:
-        return [first]
-    return [job for job in ready if job.kind == "train" and job.name not in alone][:together]
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-SECONDS_TO_END = 10.0
-
-
-class WorkerDiedError(Exception):
-    """A worker process ended in the middle of a call; the text says how."""
-
-
-class InlineExecutor(Executor):
-    """Runs each call at once, in this process."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Return a future that is done already."""
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@contextmanager
-def inline(device: str) -> Iterator[Executor]:
-    """Give an executor in this process."""
-    before, worker._device = worker._device, device
+    work = _Work(jobs, store, executor, watcher, claims, deaths)
     try:
-        yield InlineExecutor()
+        while work.is_left:
+            work.look_elsewhere()
+            while len(work.running) < slots() and work.ready.count:
+                work.submit(slots(), together)
+            work.await_some()
     finally:
-        worker._device = before
+        claims.release_all()
+    return work.failed
 
 
-class WorkerProcess:
-    """One worker process at a time, on one device; where one has died, the next call begins another."""
+class _Work:
+    """What is done of some jobs, and what is under way here and elsewhere."""
 
-    def __init__(self, device: str, modules: list[str]) -> None:
-        self.device, self.modules = device, modules
-        self.process: Any = None
-        self.calls: Connection | None = None
-        self.ended, self.lock = False, Lock()
+    def __init__(
+        self, jobs: list[Job], store: Store, executor: Executor, watcher: Watcher, claims: Claims, deaths: int
+    ) -> None:
+        self.store, self.executor, self.watcher, self.claims = store, executor, watcher, claims
+        self.ready, self.failed, self.deaths_allowed = ReadyJobs(jobs), Reasons(), deaths
+        self.running, self.elsewhere = dict[Future[Reasons], list[Job]](), dict[str, Job]()
+        self.ended, self.deaths, self.looked = SimpleQueue[Future[Reasons]](), dict[str, int](), 0.0
 
-    def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call a function in the process.
+    @property
+    def is_left(self) -> bool:
+        """Whether anything is to be done or waited for."""
+        return bool(self.ready.count or self.running or self.elsewhere)
 
-        Raises:
-            WorkerDiedError: the process ended before it answered.
-            UserError: no process could be begun.
-        """
-        calls = self.calls or self._begin()
+    def look_elsewhere(self) -> None:
+        """Take what other clients finished, and what they left."""
+        if not self.elsewhere or time.monotonic() - self.looked < LOOK_SECONDS:
+            return
+        self.looked = time.monotonic()
+        for job in list(self.elsewhere.values()):
+            if self.store.has(job.name):
+                del self.elsewhere[job.name]
+                self._finish(job, None)
+            elif not self.claims.is_elsewhere(job.name):
+                self.ready.put_back(self.elsewhere.pop(job.name))
+
+    def submit(self, slots: int, together: int) -> None:
+        """Submit the next jobs that no other client does."""
+        free = slots - len(self.running)
+        bundle = []
+        for job in self.ready.take(free=free, slots=slots, together=together, alone=self.deaths):
+            if not self.claims.take(job.name):
+                self.elsewhere[job.name] = job
+            elif self.store.has(job.name):  # Another client finished it meanwhile.
+                self.claims.release(job.name)
+                self._finish(job, None)
+            else:
+                bundle.append(job)
+        if bundle:
+            future = self.executor.submit(execute_here, bundle, str(self.store.root))
+            self.running[future] = bundle
+            future.add_done_callback(self.ended.put)
+
+    def await_some(self) -> None:
+        """Wait a moment for a submission to end, and take what has ended."""
+        ended = []
+        with suppress(Empty):
+            if self.running or (self.elsewhere and not self.ready.count):
+                ended.append(self.ended.get(timeout=POLL_SECONDS))
+            while True:
+                ended.append(self.ended.get_nowait())
+        for future in ended:
+            self._take(self.running.pop(future), future)
+        self.watcher.tick([job for bundle in self.running.values() for job in bundle])
+
+    def _take(self, bundle: list[Job], future: Future[Reasons]) -> None:
+        again: list[Job] = []
         try:
-            calls.send((function, arguments))
-            answer: tuple[T, Exception | None] = calls.recv()
-        except (EOFError, OSError):
-            raise WorkerDiedError(self._how_it_ended()) from None
-        if answer[1] is not None:
-            raise answer[1]
-        return answer[0]
+            reasons = future.result()
+        except WorkerDiedError as death:
+            lost = [job for job in bundle if not self.store.has(job.name)]
+            reasons = Reasons()
+            for job in lost:
+                times = self.deaths[job.name] = self.deaths.get(job.name, 0) + 1
+                if times >= self.deaths_allowed:
+                    reasons[job.name] = f"its worker process {death}{TIMES[times]}"
+                else:
+                    again.append(job)
+        for job in bundle:
+            self.claims.release(job.name)
+            if job in again:
+                self.ready.put_back(job)
+            else:
+                self._finish(job, reasons.get(job.name))
 
-    def end(self) -> None:
-        """End the process at once, and begin no other."""
-        with self.lock:
-            self.ended = True
-            if self.process is not None:
-                self.process.kill()
-
-    def _begin(self) -> Connection:
-        with self.lock:
-            if self.ended:
-                raise WorkerDiedError("it was ended")
-            self.process, calls = begin_process(self.device, self.modules)
-        try:
-            failure = calls.recv()
-        except (EOFError, OSError):
-            failure = f"it {self._how_it_ended()}"
-        if failure is not None:
-            raise UserError(
-                f"A worker process could not start ({failure}); mend that, or do without one by --executor inline."
-            )
-        self.calls = calls
-        return calls
-
-    def _how_it_ended(self) -> str:
-        self.calls = None
-        self.process.join(SECONDS_TO_END)
-        code = self.process.exitcode
-        if code is None:
-            self.process.kill()
-            return "closed its pipe"
-        if code >= 0:
-            return f"ended by itself with exit code {code}"
-        memory = ", likely because memory ran out (--workers 1 takes less)" if code == -signal.SIGKILL else ""
-        return f"was ended by {signal.Signals(-code).name}{memory}"
-
-
-class ProcessExecutor(Executor):
-    """Worker processes that live and die apart: what ends one costs the others nothing."""
-
-    def __init__(self, devices: list[str], modules: list[str]) -> None:
-        self.workers = [WorkerProcess(device, modules) for device in devices]
-        self.threads = ThreadPoolExecutor(len(devices), thread_name_prefix="robustbench_pix-worker")
-        self.free = SimpleQueue[WorkerProcess]()
-        for one in self.workers:
-            self.free.put(one)
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Return the future of a call in the next process that is free."""
-        return self.threads.submit(self._call, fn, *args)
-
-    def end(self) -> None:
-        """End all processes at once, whatever they do."""
-        for one in self.workers:
-            one.end()
-        self.threads.shutdown(cancel_futures=True)
-
-    def _call(self, function: Callable[..., T], *arguments: Any) -> T:
-        one = self.free.get()
-        try:
-            return one.call(function, *arguments)
-        finally:
-            self.free.put(one)
-
-
-@contextmanager
-def processes(devices: list[str]) -> Iterator[Executor]:
-    """Give an executor of one process a device; at the end, on Ctrl-C as on any exception, the processes are ended."""
-    executor = ProcessExecutor(devices, _modules_that_register())
-    try:
-        yield executor
-    finally:
-        executor.end()
-
-
-def _modules_that_register() -> list[str]:
-    """Return the modules of others whose decorators have registered something in this process."""
-    references = [registry.portable(name) for registry in ALL for name in registry.registered]
-    modules = {reference.partition(":")[0] for reference in references if reference}
-    return sorted(module for module in modules if module.partition(".")[0] != HOME)
+    def _finish(self, job: Job, reason: str | None) -> None:
+        self.watcher.finished(job, reason)
+        if reason is None:
+            self.ready.finished(job.name)
+            return
+        self.failed[job.name] = reason
+        for dependent in self.ready.failed(job.name):
+            self.failed[dependent.name] = reason
+            self.watcher.finished(dependent, reason)

@@ -1,15 +1,14 @@
 """Scratch folders: which process writes one, whether it still does, and when it last did.
 
 Several containers may share a disk, a host name and process numbers. So a scratch folder is named after the boot of
-the kernel, the namespace of processes and the start of its process, and is locked while it is written. Only what this
-kernel knows to be dead is dead; what another kernel wrote is judged by its age.
+the kernel, the namespace of processes and the start of its process, is locked while it is written, and has a heartbeat.
+What this kernel knows to be dead is dead; what another kernel wrote is judged by the age of its last heartbeat.
 """
 
 import fcntl
 import os
 import re
 import socket
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,12 +16,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from robustbench_pix.runs.heartbeat import DEAD_AFTER_SECONDS, age_seconds
+
 SCRATCH = ".scratch"
-ABANDONED_SECONDS = 24 * 3600
-"""A scratch folder of another kernel untouched for this long counts as abandoned; a job touches its own often."""
+ABANDONED_SECONDS = 3600
+"""A scratch folder of another kernel whose heart has not beaten for this long was left; a machine may sleep so long."""
 
 LOCKED_BY_SECONDS = 60
 """By then a new scratch folder is locked; it takes far less than a millisecond."""
+
+ENDED_STATES = frozenset("ZXx")
+"""Of a process that has ended and is not waited for yet."""
 
 Fate = Literal["written", "left", "unknown"]
 
@@ -39,7 +43,7 @@ class Writer(NamedTuple):
 
 def scratch_name(run: str) -> str:
     """Return a new name for a scratch folder of this process."""
-    return "~".join([f"{SCRATCH}-{run}", *_ourselves(os.getpid()), uuid.uuid4().hex[:8]])
+    return "~".join([f"{SCRATCH}-{run}", *ourselves(), uuid.uuid4().hex[:8]])
 
 
 def writer(scratch: Path) -> Writer | None:
@@ -50,24 +54,32 @@ def writer(scratch: Path) -> Writer | None:
 
 def fate(scratch: Path) -> Fate:
     """Return whether a scratch folder is being written, was left by a process that is dead, or neither is known."""
-    who, here = writer(scratch), _ourselves(os.getpid())
-    if who is None or (who.host, who.boot) != (here.host, here.boot):
-        return "unknown"
-    if who.namespace == here.namespace:
-        return "written" if _start(int(who.process)) == who.start else "left"
-    with locked(scratch, ALONE | AT_ONCE) as free:
-        if free is False:
-            return "written"
-        return "left" if free and untouched_seconds(scratch) > LOCKED_BY_SECONDS else "unknown"
+    who, here = writer(scratch), ourselves()
+    if who and is_neighbour(who):
+        return "written" if is_running(who) else "left"
+    if who and who.boot == here.boot:
+        with locked(scratch, ALONE | AT_ONCE) as free:
+            if free is not None:
+                left = free and age_seconds(scratch) > LOCKED_BY_SECONDS
+                return "left" if left else "unknown" if free else "written"
+    age = age_seconds(scratch)
+    return "written" if age < DEAD_AFTER_SECONDS else "left" if age > ABANDONED_SECONDS else "unknown"
 
 
-def untouched_seconds(scratch: Path) -> float:
-    """Return for how long nothing in a scratch folder was written."""
-    times = [0.0]
-    for path in (scratch, *scratch.rglob("*")):
-        with suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return time.time() - max(times)
+def ourselves() -> Writer:
+    """Return this process as a writer."""
+    return _ourselves(os.getpid())
+
+
+def is_neighbour(who: Writer) -> bool:
+    """Return whether a process is of this kernel and namespace, so that its number and start say whether it runs."""
+    here = ourselves()
+    return (who.boot, who.namespace) == (here.boot, here.namespace) and (bool(here.boot) or who.host == here.host)
+
+
+def is_running(who: Writer) -> bool:
+    """Return whether a neighbour still runs."""
+    return _start(int(who.process)) == who.start
 
 
 @lru_cache(maxsize=1)
@@ -91,7 +103,8 @@ def _namespace() -> str:
 def _start(process: int) -> str | None:
     """Return when a process of this namespace started, "" where that is unknown, None where there is none."""
     with suppress(OSError, IndexError):
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in ENDED_STATES else fields[19]
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -9,11 +9,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from robustbench_pix.errors import UserError
+from robustbench_pix.errors import JobFailedError, UserError
+from robustbench_pix.runs.heartbeat import beating
 from robustbench_pix.runs.manifest import SPEC, Checked, checked_spec, file_digest, sealed
 from robustbench_pix.runs.scratch import ALONE, AT_ONCE, SCRATCH, fate, locked, scratch_name
 
@@ -123,7 +124,7 @@ class Store:
         scratch = self.root / scratch_name(name)
         try:
             scratch.mkdir(parents=True)
-            with locked(scratch, ALONE | AT_ONCE):
+            with locked(scratch, ALONE | AT_ONCE), beating(scratch):
                 yield scratch
                 (scratch / PROGRESS).unlink(missing_ok=True)
                 digests = {path.name: file_digest(path) for path in sorted(scratch.iterdir())}
@@ -135,6 +136,8 @@ class Store:
                     scratch.rename(self.folder(name))
                 except OSError:
                     if not self.has(name):
+                        if not scratch.exists():
+                            raise JobFailedError(f"{scratch} was removed while it was written") from None
                         raise
             sync(self.root)
         except OSError as error:
@@ -156,20 +159,20 @@ class Store:
         return sorted(path for path in self.root.glob(f"{SCRATCH}-*") if path.is_dir())
 
     def sweep(self) -> list[Path]:
-        """Remove the scratch folders that a dead process of this machine left, and return which."""
+        """Remove the scratch folders that the dead left, and return which."""
         left = [path for path in self.scratches() if fate(path) == "left"]
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
         return left
 
-    def progress(self, name: str) -> float | None:
-        """Return the fraction done of a run that some process is writing now, or None."""
-        for path in self.root.glob(f"{SCRATCH}-{name}~*/{PROGRESS}"):
-            try:
-                return float(path.read_text())
-            except (OSError, ValueError):
-                continue
-        return None
+    def progress(self) -> dict[str, float]:
+        """Return the fraction done of each run that some process is writing now, by its name."""
+        found = {}
+        for path in self.scratches():
+            name = path.name.removeprefix(f"{SCRATCH}-").partition("~")[0]
+            with suppress(OSError, ValueError):
+                found[name] = float((path / PROGRESS).read_text())
+        return found
 
 
 def disk_error(place: Path, error: OSError) -> UserError:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ import pytest
 
 from robustbench_pix.cli import doctor
 from robustbench_pix.cli.doctor import Check
-from robustbench_pix.runs.scratch import SHARED, locked, scratch_name, writer
+from robustbench_pix.runs.clients import RUN, at_work
+from robustbench_pix.runs.scratch import scratch_name, writer
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def scratch(workspace, process, name="train-0123456789abcdef", **changed):
 
 
 def names(workspace):
-    return {path.name for path in (workspace / "runs").iterdir() if path.name != "plans"}
+    return {path.name for path in (workspace / "runs").iterdir() if path.name not in ("plans", ".clients")}
 
 
 def test_what_init_writes_runs(workspace, run, rbp):
@@ -146,21 +148,23 @@ def test_clean_removes_what_is_left_and_what_is_damaged(workspace, run, rbp, dea
     run(seeds="2")
     whole = names(workspace)
     left, busy = scratch(workspace, dead_process), scratch(workspace, os.getpid())
-    elsewhere = scratch(workspace, dead_process, host="another-machine")
+    elsewhere = scratch(workspace, dead_process, host="another-machine", boot="of-another-kernel")
     strange = workspace / "runs/.scratch-x"
     strange.mkdir()
     damaged = next((workspace / "runs").glob("train-*"))
     (damaged / "weights.safetensors").write_bytes(b"short")
     expected = [
-        f"runs/{left.name}: left by an interrupted run",
+        f"runs/{left.name}: left by an interrupted run, begun by process {dead_process} on {socket.gethostname()}",
         f"runs/{damaged.name}: damaged (weights.safetensors has changed)",
     ]
     before = names(workspace)
-    hours = "untouched for 0.0 h; --unused removes it once that is more than 24 h"
+    silent = time.time() - 600
+    os.utime(elsewhere, (silent, silent))
     stays = [
-        f"kept runs/{strange.name}: begun by an unknown process, {hours}",
-        f"kept runs/{elsewhere.name}: begun on another-machine, of another kernel or since started again, {hours}",
-        f"kept runs/{busy.name}: process {os.getpid()} of this machine writes it",
+        f"kept runs/{strange.name}: begun by an unknown process, which writes it",
+        f"kept runs/{elsewhere.name}: begun by process {dead_process} on another-machine, untouched for 10 min; it "
+        "counts as left after 60 min",
+        f"kept runs/{busy.name}: begun by process {os.getpid()} on {socket.gethostname()}, which writes it",
     ]
     said = rbp("clean", "--dry-run").out.splitlines()
     assert (said[:2], set(said[2:])) == ([f"would remove {line}" for line in expected], set(stays))
@@ -172,14 +176,11 @@ def test_clean_removes_what_is_left_and_what_is_damaged(workspace, run, rbp, dea
     assert rbp("leaderboard").code == 0
     assert "1 job to do, 3 finished before and kept." in run(seeds="2").err
     assert names(workspace) == whole | kept
-    yesterday = time.time() - 25 * 3600
+    long_ago = time.time() - 2 * 3600
     for folder in (elsewhere, strange):
-        for path in (*folder.iterdir(), folder):
-            os.utime(path, (yesterday, yesterday))
-    assert "Nothing to remove." in rbp("clean").out
-    gone = rbp("clean", "--unused").out
-    assert all(f"removed runs/{folder.name}: begun " in gone for folder in (elsewhere, strange))
-    assert "untouched for 25.0 h" in gone
+        os.utime(folder, (long_ago, long_ago))
+    gone = rbp("clean").out
+    assert all(f"removed runs/{folder.name}: left by " in gone for folder in (elsewhere, strange))
     assert names(workspace) == whole | {busy.name}
 
 
@@ -210,8 +211,8 @@ def test_nothing_is_called_unused_where_plans_are_gone_or_a_run_is_at_work(works
     run()
     whole = names(workspace)
     (plan,) = (workspace / "runs/plans").iterdir()
-    with locked(workspace / "runs", SHARED):
-        assert "A run is at work in runs" in rbp("clean", "--unused").refusal
+    with at_work(workspace / "runs", RUN):
+        assert f"A run is at work in runs (process {os.getpid()} on " in rbp("clean", "--unused").refusal
         assert rbp("clean").code == 0
     plan.write_text("{")
     said = rbp("clean", "--unused")

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from robustbench_pix.runs import worker
+from robustbench_pix.runs.claims import Claims
+from robustbench_pix.runs.clients import RUN, at_work
 from robustbench_pix.runs.identities import Identity
 from robustbench_pix.runs.job import Context, Job
 from robustbench_pix.runs.scheduler import carry_out
@@ -69,9 +71,14 @@ def jobs():
     return [job for model in trainings for job in (model, attack(model))]
 
 
-def submissions(jobs, tmp_path, **how):
-    executor, watcher = Recording(how.pop("bad", ())), Watcher()
-    failed = carry_out(jobs, Store(tmp_path), executor, watcher, **how)
+def carried_out(jobs, root, executor, watcher, *, slots, **how):
+    with at_work(root, RUN) as client:
+        return carry_out(jobs, Store(root), executor, watcher, Claims(root, client), slots=lambda: slots, **how)
+
+
+def submissions(jobs, tmp_path, bad=(), **how):
+    executor, watcher = Recording(bad), Watcher()
+    failed = carried_out(jobs, tmp_path, executor, watcher, **how)
     return executor.submitted, watcher.told, failed
 
 

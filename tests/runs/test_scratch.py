@@ -8,6 +8,7 @@ import time
 import pytest
 
 from robustbench_pix.runs import scratch as module
+from robustbench_pix.runs.heartbeat import age_seconds
 from robustbench_pix.runs.scratch import (
     ALONE,
     AT_ONCE,
@@ -16,7 +17,6 @@ from robustbench_pix.runs.scratch import (
     fate,
     locked,
     scratch_name,
-    untouched_seconds,
     writer,
 )
 from robustbench_pix.runs.store import Store
@@ -89,20 +89,46 @@ def test_another_namespace_of_processes_is_told_by_its_lock(store, dead_process)
     assert store.sweep() == [folder]
 
 
-@pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"boot": "of-another-kernel"}])
-def test_what_another_kernel_wrote_is_never_swept(store, other, dead_process):
-    folder = left(store, process=dead_process, start="1", **other)
-    age(folder, 10**7)
-    assert fate(folder) == "unknown"
-    assert store.sweep() == []
+def test_what_another_kernel_writes_is_told_by_its_heartbeat(store, dead_process):
+    folder = left(store, process=dead_process, start="1", boot="of-another-kernel", host="elsewhere")
+    fates = []
+    for seconds in (0, 60, 600, 3500, 3700):
+        age(folder, seconds)
+        fates.append(fate(folder))
+    assert fates == ["written", "written", "unknown", "unknown", "left"]
+    assert store.sweep() == [folder]
+
+
+def test_another_host_name_on_this_kernel_changes_nothing(store, dead_process):
+    assert fate(left(store, host="renamed")) == "written"
+    assert fate(left(store, host="renamed", process=dead_process, start="1")) == "left"
+
+
+def test_a_process_that_has_ended_and_is_not_waited_for_is_dead(store):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    start = module._start(process.pid)
+    assert start
+    deadline = time.monotonic() + 60
+    while module._start(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert fate(left(store, process=str(process.pid), start=start)) == "left"
+    process.wait()
+
+
+def test_a_scratch_folder_has_a_heartbeat_while_it_is_written(store, monkeypatch):
+    monkeypatch.setattr("robustbench_pix.runs.heartbeat.BEAT_SECONDS", 0.01)
+    with store.writing("train-0123456789abcdef", {"identity": {}}) as scratch:
+        age(scratch)
+        time.sleep(0.5)
+        assert age_seconds(scratch) < 60
 
 
 @pytest.mark.parametrize("name", [".scratch-x", ".scratch-", ".scratch-train-1~host~12~abc", ".scratch-a~b~c~d~e~f~g"])
 def test_strange_names_break_nothing(store, name):
     (store.root / name).mkdir()
-    assert (fate(store.root / name), writer(store.root / name)) == ("unknown", None)
+    assert (fate(store.root / name), writer(store.root / name)) == ("written", None)
     assert store.sweep() == []
-    assert store.progress("train-1") is None
+    assert store.progress() == {}
 
 
 def test_where_the_kernel_tells_nothing_the_number_must_do(store, monkeypatch, dead_process):
@@ -110,15 +136,6 @@ def test_where_the_kernel_tells_nothing_the_number_must_do(store, monkeypatch, d
     monkeypatch.setattr(module, "Path", lambda path: store.root / "no-proc")
     assert fate(left(store, host="mac", process=dead_process, boot="", namespace="", start="")) == "left"
     assert fate(left(store, host="mac", process=str(os.getpid()), boot="", namespace="", start="")) == "written"
-
-
-def test_a_folder_is_touched_by_what_is_written_into_it(store):
-    folder = left(store)
-    (folder / "progress").write_text("0.5")
-    age(folder)
-    assert untouched_seconds(folder) < 60
-    age(folder / "progress")
-    assert 3500 < untouched_seconds(folder) < 3700
 
 
 def test_locks_are_shared_or_alone_and_nothing_where_there_is_no_folder(tmp_path):

@@ -145,8 +145,8 @@ def test_what_a_reader_does_to_a_specification_stays_with_it(store):
 def test_progress_is_read_from_whoever_writes(store):
     with store.writing(NAME, SPEC) as scratch:
         (scratch / "progress").write_text("0.5")
-        assert store.progress(NAME) == 0.5
-    assert store.progress(NAME) is None
+        assert store.progress() == {NAME: 0.5}
+    assert store.progress() == {}
     assert "progress" not in json.loads((store.folder(NAME) / "spec.json").read_text())["files"]
 
 

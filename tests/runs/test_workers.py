@@ -9,9 +9,8 @@ import pytest
 
 from robustbench_pix.errors import UserError
 from robustbench_pix.runs import worker_process
-from robustbench_pix.runs.scheduler import ProcessExecutor, WorkerDiedError, carry_out, processes
-from robustbench_pix.runs.store import Store
-from tests.runs.test_scheduling import Recording, Watcher, attack, training
+from robustbench_pix.runs.executors import ProcessExecutor, WorkerDiedError, processes
+from tests.runs.test_scheduling import Recording, Watcher, attack, carried_out, training
 
 
 class Dying(Recording):
@@ -33,8 +32,7 @@ def carried(bad, tmp_path, **how):
     trainings = [training(number) for number in range(3)]
     jobs = [*trainings, *map(attack, trainings)]
     executor, watcher = Dying(bad), Watcher()
-    failed = carry_out(jobs, Store(tmp_path), executor, watcher, **how)
-    return executor.submitted, watcher.told, failed
+    return executor.submitted, watcher.told, carried_out(jobs, tmp_path, executor, watcher, **how)
 
 
 def test_a_job_whose_worker_dies_is_tried_once_more(tmp_path):
