@@ -2,10 +2,15 @@
 
 A claim is a file beside the run folders, made so that only one client can make it; it holds the client's name and
 counts for as long as that client lives. If two should hold one all the same, both do the job and one result stays.
+
+Network file systems may hide a new folder from other machines for up to a minute, but not that a claim is there: on
+them the claim of a job that is done stays a while, and says so.
 """
 
 import os
+import time
 import uuid
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +18,12 @@ from robustbench_pix.runs.clients import Client, is_living
 from robustbench_pix.runs.heartbeat import DEAD_AFTER_SECONDS, age_seconds
 
 CLAIM = ".claim-"
+DONE = "done"
+HIDDEN_SECONDS = 90.0
+"""By then every machine sees a new folder; NFS remembers for up to 60 s that one was not there."""
+
+LOCAL = frozenset({"apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"})
+"""Types of file systems of one machine, which hide nothing."""
 
 
 class Claims:
@@ -20,6 +31,7 @@ class Claims:
 
     def __init__(self, root: Path, client: Client) -> None:
         self.root, self.client, self.held = root, client, set[str]()
+        self.hides, self.done = hides_news(root), deque[tuple[float, str]]()
 
     def take(self, job: str) -> bool:
         """Claim a job; return False where another client that lives has it.
@@ -44,16 +56,32 @@ class Claims:
         for job in list(self.held):
             self.release(job)
 
+    def finish(self, job: str) -> None:
+        """Give up our claim of a job that is done, now or once every machine sees its folder."""
+        if not self.hides:
+            self.release(job)
+            return
+        self.held.discard(job)
+        with suppress(OSError):
+            self._path(job).write_text(DONE)
+        self.done.append((time.monotonic(), job))
+        while self.done and self.done[0][0] < time.monotonic() - HIDDEN_SECONDS:
+            with suppress(OSError):
+                self._path(self.done.popleft()[1]).unlink()
+
     def release(self, job: str) -> None:
         """Give up a claim of ours."""
         self.held.discard(job)
         if holder(self.root, job) == self.client.name:
             with suppress(OSError):
-                (self.root / f"{CLAIM}{job}").unlink(missing_ok=True)
+                self._path(job).unlink()
+
+    def _path(self, job: str) -> Path:
+        return self.root / f"{CLAIM}{job}"
 
     def _make(self, job: str) -> bool:
         try:
-            descriptor = os.open(self.root / f"{CLAIM}{job}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            descriptor = os.open(self._path(job), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
         try:
@@ -73,10 +101,10 @@ def holder(root: Path, job: str) -> str | None:
 
 
 def is_held(root: Path, job: str) -> bool:
-    """Return whether a client that lives claims a job."""
+    """Return whether a client that lives claims a job, or one finished it a moment ago."""
     name = holder(root, job)
-    if name == "":
-        return age_seconds(root / f"{CLAIM}{job}") < DEAD_AFTER_SECONDS
+    if name in ("", DONE):
+        return age_seconds(root / f"{CLAIM}{job}") < (HIDDEN_SECONDS if name else DEAD_AFTER_SECONDS)
     return name is not None and is_living(root, name)
 
 
@@ -84,6 +112,18 @@ def claimed(root: Path) -> dict[str, str]:
     """Return the names of the clients that claim jobs, dead ones included, by the names of the jobs."""
     jobs = (path.name.removeprefix(CLAIM) for path in root.glob(f"{CLAIM}*"))
     return {job: name for job in jobs if (name := holder(root, job)) is not None}
+
+
+def hides_news(root: Path) -> bool:
+    """Return whether the file system of a folder may hide for a while what another machine made there."""
+    here, found = root.resolve(), (0, "")
+    with suppress(OSError):
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            _, place, kind, *_ = line.split()
+            mounted = Path(place.encode().decode("unicode_escape"))
+            if here.is_relative_to(mounted):
+                found = max(found, (len(mounted.parts), kind), key=lambda one: one[0])
+    return found[1] not in LOCAL | {""}
 
 
 def forget_dead_claims(root: Path) -> None:

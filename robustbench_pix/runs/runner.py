@@ -7,8 +7,8 @@ from robustbench_pix.devices import resolve_device, trainings_together, worker_d
 from robustbench_pix.errors import UserError
 from robustbench_pix.foreign import watched_keyboard
 from robustbench_pix.import_path import libraries_first
-from robustbench_pix.runs.claims import Claims
-from robustbench_pix.runs.clients import RUN, at_work, wait_for_cleaners
+from robustbench_pix.runs.claims import Claims, forget_dead_claims
+from robustbench_pix.runs.clients import RUN, at_work, forget_dead, wait_for_cleaners
 from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.external_model import keep
 from robustbench_pix.runs.job import ExternalJob
@@ -81,6 +81,8 @@ def complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -
         store.root.mkdir(parents=True, exist_ok=True)
         with at_work(store.root, RUN, {"jobs": len(plan.jobs), "executor": resources.executor}) as client:
             wait_for_cleaners(store.root)
+            forget_dead(store.root)
+            forget_dead_claims(store.root)
             store.sweep()
             return _complete(plan, store, resources, watcher, Claims(store.root, client))
     except OSError as error:

@@ -16,6 +16,13 @@ from robustbench_pix.runs.worker import execute_here
 
 POLL_SECONDS = 0.25
 LOOK_SECONDS = 2.0
+UNSEEN_SECONDS = 120.0
+"""For so long a network file system may hide a folder that a worker on another machine has written."""
+
+UNSEEN = (
+    "its worker wrote a folder that is not to be seen here; let all workers share the disk of the workspace, or say "
+    "shared_disk = false in the cluster's file"
+)
 TIMES = {1: "", 2: ", twice", 3: ", three times"}
 
 Reasons = dict[str, str]
@@ -56,18 +63,24 @@ class _Work:
         self.store, self.executor, self.watcher, self.claims = store, executor, watcher, claims
         self.ready, self.failed, self.deaths_allowed = ReadyJobs(jobs), Reasons(), deaths
         self.running, self.elsewhere = dict[Future[Reasons], list[Job]](), dict[str, Job]()
+        self.unseen = dict[str, tuple[Job, float]]()
         self.ended, self.deaths, self.looked = SimpleQueue[Future[Reasons]](), dict[str, int](), 0.0
 
     @property
     def is_left(self) -> bool:
         """Whether anything is to be done or waited for."""
-        return bool(self.ready.count or self.running or self.elsewhere)
+        return bool(self.ready.count or self.running or self.elsewhere or self.unseen)
 
     def look_elsewhere(self) -> None:
-        """Take what other clients finished, and what they left."""
-        if not self.elsewhere or time.monotonic() - self.looked < LOOK_SECONDS:
+        """Take what other clients finished, what they left, and what workers wrote that was not to be seen yet."""
+        if not (self.elsewhere or self.unseen) or time.monotonic() - self.looked < LOOK_SECONDS:
             return
         self.looked = time.monotonic()
+        for job, since in list(self.unseen.values()):
+            is_there = self.store.has(job.name)
+            if is_there or time.monotonic() - since > UNSEEN_SECONDS:
+                del self.unseen[job.name]
+                self._finish(job, None if is_there else UNSEEN)
         for job in list(self.elsewhere.values()):
             if self.store.has(job.name):
                 del self.elsewhere[job.name]
@@ -83,7 +96,6 @@ class _Work:
             if not self.claims.take(job.name):
                 self.elsewhere[job.name] = job
             elif self.store.has(job.name):  # Another client finished it meanwhile.
-                self.claims.release(job.name)
                 self._finish(job, None)
             else:
                 bundle.append(job)
@@ -96,7 +108,7 @@ class _Work:
         """Wait a moment for a submission to end, and take what has ended."""
         ended = []
         with suppress(Empty):
-            if self.running or (self.elsewhere and not self.ready.count):
+            if self.running or ((self.elsewhere or self.unseen) and not self.ready.count):
                 ended.append(self.ended.get(timeout=POLL_SECONDS))
             while True:
                 ended.append(self.ended.get_nowait())
@@ -118,17 +130,21 @@ class _Work:
                 else:
                     again.append(job)
         for job in bundle:
-            self.claims.release(job.name)
             if job in again:
+                self.claims.release(job.name)
                 self.ready.put_back(job)
-            else:
+            elif job.name in reasons or self.store.has(job.name):
                 self._finish(job, reasons.get(job.name))
+            else:
+                self.unseen[job.name] = job, time.monotonic()
 
     def _finish(self, job: Job, reason: str | None) -> None:
         self.watcher.finished(job, reason)
         if reason is None:
+            self.claims.finish(job.name)
             self.ready.finished(job.name)
             return
+        self.claims.release(job.name)
         self.failed[job.name] = reason
         for dependent in self.ready.failed(job.name):
             self.failed[dependent.name] = reason

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,6 @@ from robustbench_pix.runs import claims as module
 from robustbench_pix.runs.claims import Claims, claimed, forget_dead_claims, holder, is_held
 from robustbench_pix.runs.clients import CLEAN, RUN, at_work, forget_dead, living, wait_for_cleaners
 from robustbench_pix.runs.scratch import ourselves
-from robustbench_pix.runs.store import Store
 from tests.runs.test_scheduling import Recording, Watcher, attack, carried_out, training
 
 
@@ -152,16 +153,14 @@ def test_of_many_that_want_a_job_one_has_it(tmp_path):
 
 
 class Slow(Recording):
-    """Finishes jobs by writing their folders, and lets something happen before."""
+    """Lets something happen before a job is done."""
 
-    def __init__(self, store, before):
+    def __init__(self, before):
         super().__init__()
-        self.store, self.before = store, before
+        self.before = before
 
     def submit(self, fn, jobs, root):
         self.before(jobs)
-        for job in jobs:
-            (self.store.root / job.name).mkdir()
         return super().submit(fn, jobs, root)
 
 
@@ -177,7 +176,7 @@ def test_what_another_client_does_is_waited_for(tmp_path, monkeypatch):
             if jobs[0].title == "train 1":
                 (tmp_path / train.name).mkdir()
 
-        executor = Slow(Store(tmp_path), finish)
+        executor = Slow(finish)
         assert carried_out(jobs, tmp_path, executor, watcher, slots=1) == {}
         assert executor.submitted == [["train 1"], ["attack 0"]]
         assert watcher.told == dict.fromkeys(["train 0", "attack 0", "train 1"])
@@ -188,7 +187,7 @@ def test_what_another_client_leaves_is_done_here(tmp_path, monkeypatch):
     jobs = [training(0), training(1)]
     path = stranger(tmp_path, boot="another")
     (tmp_path / f".claim-{jobs[0].name}").write_text("stranger")
-    executor = Slow(Store(tmp_path), lambda jobs: path.unlink(missing_ok=True))
+    executor = Slow(lambda jobs: path.unlink(missing_ok=True))
     assert carried_out(jobs, tmp_path, executor, Watcher(), slots=1) == {}
     assert executor.submitted == [["train 1"], ["train 0"]]
     assert claimed(tmp_path) == {}
@@ -202,3 +201,75 @@ def test_a_run_waits_for_cleaners(tmp_path):
         assert waiting.is_alive()
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+class Elsewhere(Recording):
+    """Says that jobs are done whose folders are seen here after a while, or never."""
+
+    def __init__(self, after_seconds):
+        super().__init__()
+        self.after_seconds = after_seconds
+
+    def submit(self, fn, jobs, root):
+        for job in jobs:
+            if self.after_seconds is not None:
+                threading.Timer(self.after_seconds, lambda name=job.name: Path(root, name).mkdir()).start()
+        future = Future()
+        future.set_result({})
+        self.submitted.append([job.title for job in jobs])
+        return future
+
+
+def test_what_another_machine_wrote_is_waited_for_until_it_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr("robustbench_pix.runs.scheduler.LOOK_SECONDS", 0.0)
+    train = training(0)
+    jobs, executor = [train, attack(train)], Elsewhere(0.3)
+    began = time.monotonic()
+    assert carried_out(jobs, tmp_path, executor, Watcher(), slots=2) == {}
+    assert time.monotonic() - began > 0.6
+    assert executor.submitted == [["train 0"], ["attack 0"]]
+
+
+def test_what_is_never_seen_has_failed_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("robustbench_pix.runs.scheduler.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("robustbench_pix.runs.scheduler.UNSEEN_SECONDS", 0.2)
+    (reason,) = carried_out([training(0)], tmp_path, Elsewhere(None), Watcher(), slots=1).values()
+    assert "let all workers share the disk of the workspace" in reason
+
+
+def test_where_the_disk_hides_news_the_claim_of_a_finished_job_stays_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "hides_news", lambda root: True)
+    with at_work(tmp_path, RUN) as one:
+        Claims(tmp_path, one).take("train-1")
+        ours = Claims(tmp_path, one)
+        ours.finish("train-1")
+    assert claimed(tmp_path) == {"train-1": "done"}
+    with at_work(tmp_path, RUN) as other:
+        theirs = Claims(tmp_path, other)
+        forget_dead_claims(tmp_path)
+        assert not theirs.take("train-1")
+        os.utime(tmp_path / ".claim-train-1", (time.time() - 100,) * 2)
+        assert theirs.take("train-1")
+        theirs.finish("train-1")
+        monkeypatch.setattr(module, "HIDDEN_SECONDS", -1.0)
+        theirs.finish("train-2")
+    assert claimed(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "hides"),
+    [
+        ("overlay / overlay rw 0 0", False),
+        ("overlay / overlay rw 0 0\nserver:/home {place} nfs4 rw 0 0", True),
+        ("server:/ / nfs4 rw 0 0\n/dev/sda1 {place} xfs rw 0 0", False),
+        ("", False),
+    ],
+)
+def test_file_systems_of_one_machine_hide_nothing(tmp_path, monkeypatch, mounts, hides):
+    table = tmp_path / "mounts"
+    place = tmp_path / "with space"
+    place.mkdir()
+    table.write_text(mounts.format(place=str(place).replace(" ", "\\040")))
+    real = Path
+    monkeypatch.setattr(module, "Path", lambda path: table if path == "/proc/self/mounts" else real(path))
+    assert module.hides_news(place) is hides

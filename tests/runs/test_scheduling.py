@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_each_job_of_a_submission_states_its_own_seconds(tmp_path, monkeypatch):
 
 
 class Recording(Executor):
-    """Does nothing but note what was submitted; jobs named in ``bad`` fail."""
+    """Does nothing but note what was submitted and make its folders; jobs named in ``bad`` fail."""
 
     def __init__(self, bad=()):
         self.bad, self.submitted = bad, []
@@ -38,6 +39,9 @@ class Recording(Executor):
     def submit(self, fn, jobs, root):
         self.submitted.append([job.title for job in jobs])
         future = Future()
+        for job in jobs:
+            if job.title not in self.bad:
+                Path(root, job.name).mkdir()
         future.set_result({job.name: "no luck" for job in jobs if job.title in self.bad})
         return future
 
@@ -108,7 +112,8 @@ def test_the_last_training_does_not_wait_for_attacks(tmp_path):
     submitted, told, _ = submissions(jobs, tmp_path, slots=2)
     assert submitted[:3] == [["train 0"], ["train 1"], ["attack 5"]]
     assert len(told) == 5
-    submitted, _, _ = submissions(jobs, tmp_path, slots=1)
+    (tmp_path / "again").mkdir()
+    submitted, _, _ = submissions(jobs, tmp_path / "again", slots=1)
     assert submitted[1] == ["attack 5"]
 
 

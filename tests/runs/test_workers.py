@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,8 @@ class Dying(Recording):
                 self.bad[job.title] -= 1
                 future.set_exception(WorkerDiedError("was ended by SIGKILL"))
                 return future
+        for job in jobs:
+            Path(root, job.name).mkdir()
         future.set_result({})
         return future
 
