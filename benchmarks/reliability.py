@@ -122,9 +122,9 @@ def killed_clients(folder: Path, seed: int, tally: Tally, kills: int) -> None:
 def descendants(process: int) -> list[int]:
     """Return the processes below one, its own children first."""
     found = []
-    children = Path(f"/proc/{process}/task/{process}/children")
-    for child in map(int, children.read_text().split() if children.is_file() else ()):
-        found += [child, *descendants(child)]
+    for children in Path(f"/proc/{process}/task").glob("*/children"):  # Each thread has its own.
+        for child in map(int, children.read_text().split()):
+            found += [child, *descendants(child)]
     return found
 
 
