@@ -58,6 +58,17 @@ def test_the_same_bytes_whole_and_killed(tmp_path):
     assert published(whole) == published(killed)
 
 
+def test_two_clients_at_once_share_the_jobs(tmp_path):
+    workspace = tiny_workspace(tmp_path)
+    clients = [start(workspace, "--workers", "1") for _ in range(2)]
+    said = [client.communicate(timeout=300) for client in clients]
+    assert [client.returncode for client in clients] == [0, 0], said
+    assert said[0][0] == said[1][0]
+    runs = [path.name for path in (workspace / "runs").iterdir()]
+    assert not [name for name in runs if name.startswith((".claim-", ".scratch-"))]
+    assert not list((workspace / "runs/.clients").iterdir())
+
+
 def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(tmp_path):
     workspace = tiny_workspace(tmp_path)
     process = start(workspace, "--seeds", "20")
