@@ -5,6 +5,7 @@
 Each job is done in a process of its own. LOG gets a line when a job begins and when its folder is there.
 """
 
+import ctypes
 import hashlib
 import os
 import random
@@ -27,7 +28,9 @@ from robustbench_pix.runs.scheduler import carry_out
 from robustbench_pix.runs.store import Store
 
 MODELS, ATTACKS, WORKERS = 8, 3, 2
-LONGEST_JOB_SECONDS = 0.05
+LONGEST_JOB_SECONDS = 0.5
+PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux: a job's process ends with its client, as worker processes do."""
 
 
 class Numbered(Identity):
@@ -67,7 +70,7 @@ class Forking(Executor):
         process = os.fork()
         if process == 0:
             try:
-                signal.alarm(60)
+                ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
                 for job in bundle:
                     self._write(job, Store(Path(root)))
             finally:
