@@ -11,6 +11,7 @@ from robustbench_pix.runs.claims import Claims
 from robustbench_pix.runs.clients import RUN, at_work, wait_for_cleaners
 from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.external_model import keep
+from robustbench_pix.runs.failures import forget
 from robustbench_pix.runs.job import ExternalJob
 from robustbench_pix.runs.plan_store import CHECK, PlannedRow, Rows, combination_name, save_plan, saved_rows
 from robustbench_pix.runs.planner import Plan, make_plan, plan_attacks
@@ -90,6 +91,7 @@ def complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -
 def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher, claims: Claims) -> dict[str, str]:
     device = resolve_device(resources.device)
     jobs = plan.missing(store)
+    forget(store.root, [job.name for job in jobs])
     for job in jobs:
         if store.has(job.name):
             watcher.say(f"{store.folder(job.name)} is damaged ({store.damage(job.name)}); it is made again.")

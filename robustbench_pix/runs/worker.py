@@ -71,7 +71,7 @@ def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, N
     from robustbench_pix.runs.training_job import run_training
     from robustbench_pix.runs.validation_job import run_validation
 
-    progress = _reporter(scratch / PROGRESS)
+    progress = _reporter(scratch / PROGRESS, job.title)
     match job:
         case TrainingJob():
             steps = run_training(job, scratch, device=device, progress=progress)
@@ -111,15 +111,16 @@ def _is_unwritable(error: Exception, scratch: Path) -> bool:
     return error.filename is None or Path(error.filename).is_relative_to(scratch)
 
 
-def _reporter(path: Path) -> Callable[[float], None]:
-    """Return a function that writes the fraction done into a file, twice a second at most."""
-    last = 0.0
+def _reporter(path: Path, title: str) -> Callable[[float], None]:
+    """Return a function that writes the fraction done and what is done into a file, twice a second at most."""
+    last = float("-inf")
 
     def report(fraction: float) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= PROGRESS_EVERY_SECONDS:
             last = now
-            path.write_text(f"{fraction:.4f}")
+            path.write_text(f"{fraction:.4f}\n{title}")
 
+    report(0.0)
     return report
