@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+from robustbench_pix.runs.job_log import LEVEL
 from robustbench_pix.runs.store import PROGRESS, Store
 
 
@@ -52,3 +53,12 @@ def test_it_needs_no_large_library():
     program = "import sys, robustbench_pix.runs.status; print({'torch', 'numpy', 'pandas'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_log_of_a_run_has_what_the_level_says(workspace, run, monkeypatch):
+    monkeypatch.setenv(LEVEL, "error")
+    assert run("--log-level", "info").code == 0
+    (log,) = (workspace / "logs").iterdir()
+    assert [line.partition("]")[2].split()[0] for line in log.read_text().splitlines()] == ["begins", "is"] * 2
+    assert run("--log-level", "error", seeds="2").code == 0
+    assert len(log.read_text().splitlines()) == 4
