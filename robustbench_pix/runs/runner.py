@@ -35,7 +35,8 @@ def run_config(config: RunConfig, resources: Resources, watcher: Watcher) -> Row
     save_plan(plan.rows, store)
     failed = complete(plan, store, resources, watcher)
     rows = [row.after(failed) for row in plan.rows]
-    save_plan(rows, store)
+    if failed:
+        save_plan(rows, store)
     return rows
 
 
@@ -91,12 +92,13 @@ def complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -
 def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher, claims: Claims) -> dict[str, str]:
     device = resolve_device(resources.device)
     jobs = plan.missing(store)
-    forget(store.root, [job.name for job in jobs])
     for job in jobs:
         if store.has(job.name):
             watcher.say(f"{store.folder(job.name)} is damaged ({store.damage(job.name)}); it is made again.")
             store.remove(job.name)
-    watcher.started(len(jobs), len(plan.jobs) - len(jobs))
+    names = {job.name for job in jobs}
+    forget(store.root, names)
+    watcher.started(jobs, [job for name, job in plan.jobs.items() if name not in names])
     for job in [job for job in jobs if isinstance(job, ExternalJob)]:
         keep(job, plan.external[job.name], store)
         watcher.finished(job, None)

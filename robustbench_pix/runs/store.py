@@ -156,7 +156,11 @@ class Store:
 
     def scratches(self) -> list[Path]:
         """Return the scratch folders, of living and dead processes."""
-        return sorted(path for path in self.root.glob(f"{SCRATCH}-*") if path.is_dir())
+        try:
+            with os.scandir(self.root) as entries:  # It is quicker than a glob among 100,000 runs, once a second.
+                return sorted(Path(one.path) for one in entries if one.name.startswith(f"{SCRATCH}-") and one.is_dir())
+        except OSError:
+            return []
 
     def sweep(self) -> list[Path]:
         """Remove the scratch folders that the dead left, and return which."""

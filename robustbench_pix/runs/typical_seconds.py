@@ -1,13 +1,16 @@
 """Typical seconds of jobs: the median of finished ones of the same group, of which a few are read."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
-from statistics import median
+from collections.abc import Hashable, Iterable, Mapping
+from statistics import fmean, median
 
 from robustbench_pix.runs.store import Store
 
 READ = 9
 """Finished jobs that are read of a group."""
+
+LEAST = 1e-3
+"""Seconds that a job counts at least; a manifest states as many digits."""
 
 
 class TypicalSeconds:
@@ -32,6 +35,13 @@ class TypicalSeconds:
         known = [(count, self.of(group)) for group, count in jobs.items()]
         seconds = sum(count * each for count, each in known if each is not None)
         return seconds, sum(count for count, each in known if each is None)
+
+    def weights(self, groups: Iterable[Hashable]) -> dict[Hashable, float]:
+        """Return the seconds of a job of each group; of one that is not known the mean of the others, or 1."""
+        found = {group: self.of(group) for group in groups}
+        known = [seconds for seconds in found.values() if seconds is not None]
+        usual = fmean(known) if known else 1.0
+        return {group: max(LEAST, usual if seconds is None else seconds) for group, seconds in found.items()}
 
 
 def in_words(seconds: float) -> str:
