@@ -12,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, NamedTuple
 
 import click
@@ -72,17 +74,27 @@ class Idle(Executor):
 
 
 class OnDask(Executor):
-    """Sends each call to a Dask cluster, where nothing is done."""
+    """Sends each call to a Dask cluster, where nothing is done; one thread takes what comes back."""
 
     def __init__(self, client: Any) -> None:
-        self.client = client
+        from distributed import as_completed
+
+        self.client, self.back = client, as_completed(with_results=True)
+        self.waiting, self.sent = dict[str, Future[Any]](), SimpleQueue[bool]()
+        Thread(target=self._take, daemon=True).start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Return a future of the call."""
-        future: Future[Any] = Future()
         sent = self.client.submit(nothing, *args, pure=False)
-        sent.add_done_callback(lambda done: future.set_result(done.result()))
+        future = self.waiting[sent.key] = Future[Any]()
+        self.back.add(sent)
+        self.sent.put(True)
         return future
+
+    def _take(self) -> None:
+        while self.sent.get():
+            done, result = next(self.back)
+            self.waiting.pop(done.key).set_result(result)
 
 
 def nothing(jobs: list[Any], root: str) -> dict[str, str]:
