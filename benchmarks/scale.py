@@ -118,7 +118,7 @@ def main(output: Path, tiny: bool) -> None:
         in_a_fresh_process(fill, workspace, scale)
         rows += [_row("resumed", in_a_fresh_process(resumed, workspace, scale), "30 s, 2 GB")]
         rows += [_row("told", in_a_fresh_process(told, workspace, scale), "")]
-    Report("scale", "cpu", output, "").add(Table(f"{scale.jobs:,} jobs", NOTE, rows))
+        Report("scale", "cpu", output, "").add(Table(f"{scale.jobs:,} jobs", NOTE, rows))
 
 
 def planned(folder: Path, scale: Scale) -> Cost:
