@@ -184,7 +184,7 @@ def through_dask(folder: Path, scale: Scale) -> Cost:
     from distributed import Client, LocalCluster
 
     jobs = list(_plan(folder, scale).jobs.values())
-    place = {"dashboard_address": None, "local_directory": str(folder)}
+    place = {"dashboard_address": ":0", "local_directory": str(folder)}
     with LocalCluster(n_workers=2, threads_per_worker=1, **place) as cluster, Client(cluster) as client:
         client.submit(nothing, jobs[:1], "").result()
         return _cost(len(jobs), lambda: _carry_out(jobs, folder, OnDask(client), slots=32))
