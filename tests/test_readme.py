@@ -41,7 +41,7 @@ def test_a_regularizer_of_your_own_in_an_empty_folder(tmp_path):
     assert process.returncode == 0, process.stderr
     assert "ours" in process.stdout
     assert "unregularized" in process.stdout
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "runs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "models", "runs"]
 
 
 def test_every_command_is_in_the_readme():

@@ -16,6 +16,7 @@ from robustbench_pix.cli import (
     listings,
     run,
     show,
+    status,
     targets,
     tune,
     verify,
@@ -25,7 +26,7 @@ from robustbench_pix.cli.output import flush_output, prepare_streams
 from robustbench_pix.errors import RobustBenchPixError, UserError, nearest
 from robustbench_pix.import_path import libraries_first
 
-READING = ("recipes", "models", "attacks", "suites", "tasks", "init", "clean")
+READING = ("recipes", "models", "attacks", "suites", "tasks", "status", "init", "clean")
 """Commands that load no large library."""
 
 LEAST_ADDRESS_SPACE_BYTES = 4 * 2**30
@@ -143,6 +144,7 @@ COMMANDS = (
     verify.verify,
     verify.diff,
     show.show,
+    status.status,
     listings.recipes,
     listings.attacks,
     listings.suites,

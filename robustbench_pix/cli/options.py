@@ -1,5 +1,6 @@
 """Options that several commands share, and the run configuration that they state."""
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -9,6 +10,7 @@ import rich_click as click
 
 from robustbench_pix.catalogue.specs import Colour, Precision
 from robustbench_pix.catalogue.workspace import Workspace
+from robustbench_pix.runs.job_log import LEVEL, LEVELS
 from robustbench_pix.runs.request import (
     DEFAULT_COMBINATIONS,
     DEFAULT_RECIPES,
@@ -116,5 +118,17 @@ workers_option = click.option(
     help="Number of worker processes.",
 )  # fmt: skip
 
-resource_options = together(device_option, executor_option, workers_option)
+
+def _set_log_level(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        os.environ[LEVEL] = value
+
+
+log_level_option = click.option(
+    "--log-level", metavar="LEVEL", type=click.Choice(list(LEVELS)), envvar=LEVEL, show_default="info",
+    expose_value=False, callback=_set_log_level,
+    help="What the files in logs/ hold at least: debug, info, warning or error.",
+)  # fmt: skip
+
+resource_options = together(device_option, executor_option, workers_option, log_level_option)
 listing_options = together(workspace_option, format_option)

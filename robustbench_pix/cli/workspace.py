@@ -75,6 +75,7 @@ def clean(unused: bool, dry_run: bool, workspace: Workspace) -> None:
     from robustbench_pix.runs.claims import forget_dead_claims
     from robustbench_pix.runs.cleanup import removable, remove
     from robustbench_pix.runs.clients import CLEAN, at_work, forget_dead, living
+    from robustbench_pix.runs.failures import forget_all
     from robustbench_pix.runs.store import disk_error
 
     if not workspace.runs.is_dir():
@@ -91,6 +92,8 @@ def clean(unused: bool, dry_run: bool, workspace: Workspace) -> None:
             if not dry_run:
                 forget_dead(workspace.runs)
                 forget_dead_claims(workspace.runs)
+                if not others:
+                    forget_all(workspace.runs)
             found, kept = removable(workspace, unused=unused, alone=not others)
             for path, reason in found:
                 if not dry_run:

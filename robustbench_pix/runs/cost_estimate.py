@@ -40,6 +40,7 @@ from robustbench_pix.runs.request import Resources, RunConfig
 from robustbench_pix.runs.store import Store
 from robustbench_pix.runs.training_job import network_of
 from robustbench_pix.runs.trials import Call, time_of_call, training_seconds
+from robustbench_pix.runs.typical_seconds import in_words
 from robustbench_pix.runs.validation_job import validation_images
 
 BYTES_OF_AN_EXAMPLE = 8
@@ -103,18 +104,6 @@ def seconds_of_jobs(plan: Plan, store: Store, device: str) -> dict[str, float | 
             known[work] = _seconds(job, training, partial(call, key), device)
         found[job.name] = known[work]
     return found
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration as people say it.
-
-    >>> in_words(42), in_words(200), in_words(9000), in_words(900_000)
-    ('42 s', '3 min', '2.5 h', '10.4 d')
-    """
-    for unit, length in (("d", 86_400), ("h", 3_600)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _row(group: str, costs: list[tuple[float | None, float]], workers: int) -> dict[str, Any]:

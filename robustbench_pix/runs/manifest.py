@@ -9,7 +9,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
-from functools import cache, lru_cache, wraps
+from functools import lru_cache, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +18,9 @@ from robustbench_pix.catalogue.workspace import PACKAGE
 from robustbench_pix.identity import CHECK_VERSION, NEAREST_VERSION, RECORD_VERSION, digest
 
 T = TypeVar("T")
+
+REMEMBERED = 2**14
+"""Files: what is read of more of them at once does not stay in memory."""
 
 SPEC = "spec.json"
 SEAL = "digest"
@@ -46,9 +49,9 @@ class Checked(NamedTuple):
 
 
 def once_a_state(read: Callable[[Path], T]) -> Callable[[Path], T]:
-    """Return a reader that remembers what it read of a file for as long as the file stays as it is."""
+    """Return a reader that remembers what it read of ``REMEMBERED`` files, for as long as a file stays as it is."""
 
-    @cache
+    @lru_cache(REMEMBERED)
     def remembered(path: Path, *state: int) -> T:
         return read(path)
 
@@ -70,7 +73,9 @@ def file_digest(path: Path) -> str:
 
 
 def sealed(content: dict[str, Any]) -> str:
-    """Return the text of a file that holds these JSON values under a digest of all of them.
+    """Return the text of a file that holds these JSON values under a digest of the text without it.
+
+    One key at least comes after the digest's in the alphabet.
 
     >>> print(sealed({"seconds": 1.5}), end="")
     {
@@ -78,8 +83,10 @@ def sealed(content: dict[str, Any]) -> str:
      "seconds": 1.5
     }
     """
-    values = json.loads(_text({name: value for name, value in content.items() if name != SEAL}))
-    return _text({**values, SEAL: _seal(values)})
+    values = {name: value for name, value in content.items() if name != SEAL}
+    text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
+    place = _place_of_seal(text, values)
+    return text[:place] + _line_of_seal(_sha(text)) + text[place:]
 
 
 def unsealed(text: str) -> dict[str, Any]:
@@ -93,20 +100,34 @@ def unsealed(text: str) -> dict[str, Any]:
         values = json.loads(text)
     except RecursionError as error:
         raise ValueError(str(error)) from error
+    return _opened(text, values)
+
+
+def _opened(text: str, values: Any) -> dict[str, Any]:
+    """Return the values of a sealed text, whose seal is checked on the text as it stands: JSON is slow to write."""
     if not isinstance(values, dict):
         raise ValueError("it is no object")
     stated = values.pop(SEAL)
-    if stated != _seal(values) or text != _text({**values, SEAL: stated}):
+    line = _line_of_seal(stated)
+    end = _place_of_seal(text, values)
+    begin = max(0, end - len(line))
+    if text[begin:end] != line or _sha(text[:begin] + text[end:]) != stated:
         raise ValueError("it has changed since it was written")
     return values
 
 
-def _text(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
+def _place_of_seal(text: str, values: dict[str, Any]) -> int:
+    """Return where the line of the next key begins, at the top of a text; 0 where there is none."""
+    following = min((name for name in values if name > SEAL), default="")
+    return text.find(f"\n {json.dumps(following, ensure_ascii=False)}: ") + 1
 
 
-def _seal(values: dict[str, Any]) -> str:
-    return hashlib.sha256(_text(values).encode()).hexdigest()
+def _line_of_seal(stated: Any) -> str:
+    return f' "{SEAL}": {json.dumps(stated)},\n'
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @once_a_state
@@ -118,11 +139,11 @@ def checked_spec(path: Path) -> Checked:
     """
     try:
         text = path.read_bytes().decode()
-        json.loads(text)
+        values = json.loads(text)
     except (ValueError, RecursionError):
         return Checked({}, f"{SPEC} cannot be read")
     try:
-        spec = unsealed(text)
+        spec = _opened(text, values)
         identity = spec["identity"]
         name = f"{identity['kind']}-{digest(identity)}"
     except (KeyError, TypeError):

@@ -8,12 +8,12 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from robustbench_pix.identity import digest
-from robustbench_pix.runs.manifest import sealed, unsealed
+from robustbench_pix.runs.manifest import once_a_state, sealed, unsealed
 from robustbench_pix.runs.store import Store, disk_error, sync
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class PlannedRow:
 
     def as_json(self) -> dict[str, Any]:
         """Return the row for the file of a plan."""
-        return {"facts": self.facts, "cells": [asdict(run) for run in self.runs], "failed": self.failed}
+        return {"facts": self.facts, "cells": [dict(vars(run)) for run in self.runs], "failed": self.failed}
 
     @property
     def recipe(self) -> str:
@@ -214,15 +214,20 @@ def _plans(store: Store) -> list[_Plan]:
     found = []
     for path in sorted((store.root / PLANS).glob("*.json")):
         try:
-            stated = unsealed(path.read_bytes().decode())
-            plan = _Plan(stated["written"], [PlannedRow.from_json(row) for row in stated["rows"]])
-            if _name(plan.rows) != path.stem:
-                raise ValueError("its name is that of another plan")
-            found.append(plan)
+            found.append(_read(path))
         except (OSError, ValueError, KeyError, TypeError) as error:
             another_version = isinstance(error, (KeyError, TypeError))
             logger.warning(_set_aside(path, "it was recorded by another version" if another_version else str(error)))
     return found
+
+
+@once_a_state
+def _read(path: Path) -> _Plan:
+    stated = unsealed(path.read_bytes().decode())
+    plan = _Plan(stated["written"], [PlannedRow.from_json(row) for row in stated["rows"]])
+    if _name(plan.rows) != path.stem:
+        raise ValueError("its name is that of another plan")
+    return plan
 
 
 def _set_aside(path: Path, fault: str) -> str:

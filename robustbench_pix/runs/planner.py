@@ -130,12 +130,13 @@ class CombinationPlanner:
         }
         self.files = self._files(built, self.trainings.data.test_labels)
         self.sources = {spec.name: self.trainings.sources(spec) for spec in specs if spec.access == "transfer"}
+        self.definitions = {spec.name: self._definition(spec) for spec in specs}
         wanted = suite.check_gradients if config.check_gradients is None else config.check_gradients
         self.radii = _radii(config.workspace.attack(RADII_FROM), task.name) if wanted else None
 
     def facts(self) -> dict[str, Any]:
         """Return the facts that all rows of this combination share."""
-        definitions = [self._definition(spec).model_dump(mode="json") for spec in self.specs]
+        definitions = [self.definitions[spec.name].model_dump(mode="json") for spec in self.specs]
         task = self.trainings.task_identity(self.trainings.own).model_dump(mode="json")
         return {
             "suite": self.suite.name,
@@ -210,7 +211,7 @@ class CombinationPlanner:
             task=self.task.name,
             test_images=self.task.training.test_images,
             protocol=self.suite.protocol,
-            attack=self._definition(spec),
+            attack=self.definitions[spec.name],
         )
         context = AttackContext(
             title=self._title(spec.name, recipe, model),

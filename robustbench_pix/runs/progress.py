@@ -3,12 +3,15 @@
 import logging
 import sys
 import time
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from robustbench_pix.runs.job import Job
+from robustbench_pix.runs.job import AttackJob, CheckJob, Job, NearestJob, TrainingJob, ValidationJob
 from robustbench_pix.runs.store import Store
+from robustbench_pix.runs.typical_seconds import TypicalSeconds
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +28,10 @@ class Watcher:
         """Log a line."""
         logger.info(text)
 
-    def started(self, total: int, kept: int) -> None:
-        """Say how much there is to do; ``kept`` jobs were finished before."""
-        self.total, self.done, self.began = total, 0, time.monotonic()
-        self.say(summary(total, kept))
+    def started(self, jobs: Sequence[Job], kept: Sequence[Job]) -> None:
+        """Say how much there is to do; ``kept`` were finished before."""
+        self.total, self.done, self.began = len(jobs), 0, time.monotonic()
+        self.say(summary(len(jobs), len(kept)))
 
     def finished(self, job: Job, reason: str | None) -> None:
         """Say what was done, or the reason why not."""
@@ -49,7 +52,7 @@ class LineWatcher(Watcher):
 
 
 class BarWatcher(Watcher):
-    """Shows a bar for each running job and one for all, with the time left."""
+    """Shows a bar for each running job and one for all, weighted by typical seconds, with the time left."""
 
     def __init__(self, console: Console, store: Store) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class BarWatcher(Watcher):
         self.bars: dict[str, TaskID] = {}
         self.looked = 0.0
         self.all: TaskID | None = None
+        self.typical, self.ended, self.left = TypicalSeconds(store), Counter[Hashable](), Counter[Hashable]()
 
     def __enter__(self) -> "BarWatcher":
         self.progress.start()
@@ -80,12 +84,15 @@ class BarWatcher(Watcher):
         """Write a line above the bars."""
         self.progress.console.print(text, style="yellow", highlight=False, markup=False)
 
-    def started(self, total: int, kept: int) -> None:
+    def started(self, jobs: Sequence[Job], kept: Sequence[Job]) -> None:
         """Begin the bar of all jobs, in place of that of earlier ones."""
         if self.all is not None:
             self.progress.remove_task(self.all)
-        self.progress.console.print(summary(total, kept), style="dim", highlight=False)
-        self.all = self.progress.add_task("all jobs", total=total)
+        self.progress.console.print(summary(len(jobs), len(kept)), style="dim", highlight=False)
+        for job in kept:
+            self.typical.learn(group_of(job), job.name)
+        self.ended, self.left = Counter(), Counter(map(group_of, jobs))
+        self.all = self.progress.add_task("all jobs", total=1.0)
 
     def finished(self, job: Job, reason: str | None) -> None:
         """End a job's bar; a failure leaves a line."""
@@ -94,8 +101,11 @@ class BarWatcher(Watcher):
             self.progress.remove_task(bar)
         if reason:
             self.say(f"{job.title}: failed, {reason}")
-        if self.all is not None:
-            self.progress.advance(self.all)
+        else:
+            self.typical.learn(group_of(job), job.name)
+        self.ended[group_of(job)] += 1
+        self.left[group_of(job)] -= 1
+        self._move_all({})
 
     def tick(self, running: list[Job]) -> None:
         """Move the bars of running jobs, once a second at most."""
@@ -109,6 +119,31 @@ class BarWatcher(Watcher):
             if job.name not in self.bars:
                 self.bars[job.name] = self.progress.add_task(job.title, total=1.0)
             self.progress.update(self.bars[job.name], completed=fraction)
+        under_way = defaultdict[Hashable, float](float)
+        for job in running:
+            under_way[group_of(job)] += fractions.get(job.name, 0.0)
+        self._move_all(under_way)
+
+    def _move_all(self, under_way: Mapping[Hashable, float]) -> None:
+        """Move the bar of all jobs; ``under_way`` are the sums of the fractions done of running ones, by groups."""
+        if self.all is None:
+            return
+        weights = self.typical.weights({*self.ended, *self.left})
+        done = sum(weights[group] * (self.ended[group] + under_way.get(group, 0.0)) for group in weights)
+        whole = sum(weights[group] * (self.ended[group] + self.left[group]) for group in weights)
+        self.progress.update(self.all, completed=done / whole)
+
+
+def group_of(job: Job) -> Hashable:
+    """Return what jobs of one command share that take about as long: kind, attack and task."""
+    match job:
+        case TrainingJob():
+            return job.kind, job.context.task
+        case AttackJob() | ValidationJob():
+            return job.kind, job.identity.task, job.context.attack
+        case CheckJob() | NearestJob():
+            return job.kind, job.identity.task
+    return job.kind
 
 
 def summary(total: int, kept: int) -> str:

@@ -11,6 +11,7 @@ from robustbench_pix.runs.claims import Claims, forget_dead_claims
 from robustbench_pix.runs.clients import RUN, at_work, forget_dead, wait_for_cleaners
 from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.external_model import keep
+from robustbench_pix.runs.failures import forget
 from robustbench_pix.runs.job import ExternalJob
 from robustbench_pix.runs.plan_store import CHECK, PlannedRow, Rows, combination_name, save_plan, saved_rows
 from robustbench_pix.runs.planner import Plan, make_plan, plan_attacks
@@ -34,7 +35,8 @@ def run_config(config: RunConfig, resources: Resources, watcher: Watcher) -> Row
     save_plan(plan.rows, store)
     failed = complete(plan, store, resources, watcher)
     rows = [row.after(failed) for row in plan.rows]
-    save_plan(rows, store)
+    if failed:
+        save_plan(rows, store)
     return rows
 
 
@@ -93,10 +95,14 @@ def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher, 
     device = resolve_device(resources.device)
     jobs = plan.missing(store)
     for job in jobs:
-        if store.has(job.name):
-            watcher.say(f"{store.folder(job.name)} is damaged ({store.damage(job.name)}); it is made again.")
-            store.remove(job.name)
-    watcher.started(len(jobs), len(plan.jobs) - len(jobs))
+        if store.has(job.name) and claims.take(job.name):
+            if damage := store.damage(job.name):  # Else another client has made it again meanwhile.
+                watcher.say(f"{store.folder(job.name)} is damaged ({damage}); it is made again.")
+                store.remove(job.name)
+            claims.release(job.name)
+    names = {job.name for job in jobs}
+    forget(store.root, names)
+    watcher.started(jobs, [job for name, job in plan.jobs.items() if name not in names])
     for job in [job for job in jobs if isinstance(job, ExternalJob)]:
         keep(job, plan.external[job.name], store)
         watcher.finished(job, None)

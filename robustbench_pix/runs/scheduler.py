@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 
 from robustbench_pix.runs.claims import Claims
 from robustbench_pix.runs.executors import WorkerDiedError
+from robustbench_pix.runs.failures import note
 from robustbench_pix.runs.job import Job
 from robustbench_pix.runs.progress import Watcher
 from robustbench_pix.runs.ready_jobs import ReadyJobs
@@ -139,13 +140,13 @@ class _Work:
                 self.unseen[job.name] = job, time.monotonic()
 
     def _finish(self, job: Job, reason: str | None) -> None:
-        self.watcher.finished(job, reason)
         if reason is None:
             self.claims.finish(job.name)
+            self.watcher.finished(job, None)
             self.ready.finished(job.name)
             return
         self.claims.release(job.name)
-        self.failed[job.name] = reason
-        for dependent in self.ready.failed(job.name):
-            self.failed[dependent.name] = reason
-            self.watcher.finished(dependent, reason)
+        for lost in (job, *self.ready.failed(job.name)):
+            self.failed[lost.name] = reason
+            note(self.store.root, lost, reason)
+            self.watcher.finished(lost, reason)

@@ -46,6 +46,11 @@ def scratch_name(run: str) -> str:
     return "~".join([f"{SCRATCH}-{run}", *ourselves(), uuid.uuid4().hex[:8]])
 
 
+def scratched_run(scratch: Path) -> str:
+    """Return the name of the run that a scratch folder becomes."""
+    return scratch.name.removeprefix(f"{SCRATCH}-").partition("~")[0]
+
+
 def writer(scratch: Path) -> Writer | None:
     """Return who writes a scratch folder, by its name, or None where the name does not say it."""
     _, *fields = scratch.name.split("~")

@@ -16,7 +16,7 @@ from typing import Any
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.runs.heartbeat import beating
 from robustbench_pix.runs.manifest import SPEC, Checked, checked_spec, file_digest, sealed
-from robustbench_pix.runs.scratch import ALONE, AT_ONCE, SCRATCH, fate, locked, scratch_name
+from robustbench_pix.runs.scratch import ALONE, AT_ONCE, SCRATCH, fate, locked, scratch_name, scratched_run
 
 EXAMPLES = "examples.parquet"
 PICTURES = "pictures.parquet"
@@ -156,7 +156,11 @@ class Store:
 
     def scratches(self) -> list[Path]:
         """Return the scratch folders, of living and dead processes."""
-        return sorted(path for path in self.root.glob(f"{SCRATCH}-*") if path.is_dir())
+        try:
+            with os.scandir(self.root) as entries:  # It is quicker than a glob among 100,000 runs, once a second.
+                return sorted(Path(one.path) for one in entries if one.name.startswith(f"{SCRATCH}-") and one.is_dir())
+        except OSError:
+            return []
 
     def sweep(self) -> list[Path]:
         """Remove the scratch folders that the dead left, and return which."""
@@ -167,12 +171,16 @@ class Store:
 
     def progress(self) -> dict[str, float]:
         """Return the fraction done of each run that some process is writing now, by its name."""
-        found = {}
-        for path in self.scratches():
-            name = path.name.removeprefix(f"{SCRATCH}-").partition("~")[0]
-            with suppress(OSError, ValueError):
-                found[name] = float((path / PROGRESS).read_text())
-        return found
+        found = ((scratched_run(path), progress_of(path)) for path in self.scratches())
+        return {name: fraction for name, (fraction, _) in found if fraction is not None}
+
+
+def progress_of(scratch: Path) -> tuple[float | None, str]:
+    """Return the fraction done of what is written into a scratch folder, and its title; None and "" where unknown."""
+    with suppress(OSError, ValueError):
+        fraction, _, title = (scratch / PROGRESS).read_text().partition("\n")
+        return float(fraction), title
+    return None, ""
 
 
 def disk_error(place: Path, error: OSError) -> UserError:

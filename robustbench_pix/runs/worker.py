@@ -1,5 +1,6 @@
 """Do jobs in this process: on one thread where it is a CPU, reporting progress beside what they write."""
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from robustbench_pix.errors import JobFailedError, UserError
 from robustbench_pix.foreign import foreign_code, raise_if_stopped
 from robustbench_pix.runs.job import AttackJob, CheckJob, Job, NearestJob, TrainingJob, ValidationJob
+from robustbench_pix.runs.job_log import JobLog, job_log
 from robustbench_pix.runs.manifest import made_here
 from robustbench_pix.runs.store import DISK_ERRORS, PROGRESS, Store
 
@@ -44,26 +46,33 @@ def execute(jobs: list[Job], store: Store, device: str) -> dict[str, str]:
     if device == "cpu":
         torch.set_num_threads(1)
     try:
-        with current(device):
-            side_by_side((_attempt(job, store, device, clock, failed) for job in jobs), device, clock)
+        with current(device), job_log(store.root) as log:
+            attempts = (log.steps(job.title, _attempt(job, store, device, clock, failed, log)) for job in jobs)
+            side_by_side(attempts, device, clock)
     finally:
         torch.set_num_threads(threads)
     return failed
 
 
 def _attempt(
-    job: Job, store: Store, device: str, clock: "SharedClock", failed: dict[str, str]
+    job: Job, store: Store, device: str, clock: "SharedClock", failed: dict[str, str], log: JobLog
 ) -> Generator[None, None, None]:
     if store.has(job.name):
         return
     spec = {**job.manifest, **made_here(device)}
     started = clock.now()
+    log.say(logging.INFO, f"begins on {device}")
     try:
         with store.writing(job.name, spec) as scratch:
             yield from _do(job, store, scratch, device)
             spec["seconds"] = round(clock.now() - started, 3)
+        log.say(logging.INFO, f"is done after {spec['seconds']} s")
     except JobFailedError as error:
         failed[job.name] = str(error)
+        log.say(logging.ERROR, f"failed after {clock.now() - started:.3f} s: {error}", error.__cause__ or error)
+    except Exception as error:
+        log.say(logging.ERROR, f"ended the worker: {error}", error)
+        raise
 
 
 def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, None, None]:
@@ -71,7 +80,7 @@ def _do(job: Job, store: Store, scratch: Path, device: str) -> Generator[None, N
     from robustbench_pix.runs.training_job import run_training
     from robustbench_pix.runs.validation_job import run_validation
 
-    progress = _reporter(scratch / PROGRESS)
+    progress = _reporter(scratch / PROGRESS, job.title)
     match job:
         case TrainingJob():
             steps = run_training(job, scratch, device=device, progress=progress)
@@ -111,15 +120,16 @@ def _is_unwritable(error: Exception, scratch: Path) -> bool:
     return error.filename is None or Path(error.filename).is_relative_to(scratch)
 
 
-def _reporter(path: Path) -> Callable[[float], None]:
-    """Return a function that writes the fraction done into a file, twice a second at most."""
-    last = 0.0
+def _reporter(path: Path, title: str) -> Callable[[float], None]:
+    """Return a function that writes the fraction done and what is done into a file, twice a second at most."""
+    last = float("-inf")
 
     def report(fraction: float) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= PROGRESS_EVERY_SECONDS:
             last = now
-            path.write_text(f"{fraction:.4f}")
+            path.write_text(f"{fraction:.4f}\n{title}")
 
+    report(0.0)
     return report

@@ -6,7 +6,20 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import attacks, board, estimates, first_gpu, machine, page, recipes, startup, suites, training, verdicts
+from benchmarks import (
+    attacks,
+    board,
+    estimates,
+    first_gpu,
+    machine,
+    page,
+    recipes,
+    scale,
+    startup,
+    suites,
+    training,
+    verdicts,
+)
 from benchmarks.attack_ways import Counting
 from benchmarks.ours import data_of
 from benchmarks.plain import PlainRun, PlainTraining, flops_of_step
@@ -107,6 +120,16 @@ def test_a_script_runs_to_its_end_and_says_where_it_ran(script, arguments, table
     text = (tmp_path / f"{name}-cpu.json").read_text() + (tmp_path / f"{name}-cpu.md").read_text()
     assert str(machine.ROOT) not in text
     assert str(tmp_path) not in text
+
+
+def test_the_script_of_scale_counts_every_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "in_a_fresh_process", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(scale, "find_spec", lambda name: None)
+    done = CliRunner().invoke(scale.main, ["--tiny", "--output", str(tmp_path)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (table,) = json.loads((tmp_path / "scale-cpu.json").read_text(encoding="utf-8"))["tables"]
+    jobs = {row["what"]: row["jobs"] for row in table["rows"]}
+    assert jobs == {"planned": 16, "scheduled": 8, "resumed": 16, "told": 16}
 
 
 def test_the_simulation_of_verdicts_runs_to_its_end(tmp_path):
