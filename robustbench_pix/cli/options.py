@@ -108,7 +108,12 @@ device_option = click.option(
 
 executor_option = click.option(
     "--executor", metavar="WHERE", type=click.Choice(EXECUTORS), default=Resources.executor, show_default=True,
-    help="Where jobs run: in worker processes, or inline, one by one in this process.",
+    help="Where jobs run: in worker processes, inline, one by one in this process, or on workers of Dask.",
+)  # fmt: skip
+
+cluster_option = click.option(
+    "--cluster", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file of a cluster whose workers do the jobs, such as Slurm's.",
 )  # fmt: skip
 
 workers_option = click.option(
@@ -116,5 +121,5 @@ workers_option = click.option(
     help="Number of worker processes.",
 )  # fmt: skip
 
-resource_options = together(device_option, executor_option, workers_option)
+resource_options = together(device_option, executor_option, workers_option, cluster_option)
 listing_options = together(workspace_option, format_option)
