@@ -1,4 +1,4 @@
-"""The file of ``--cluster``: which machines a run may have, checked before any of them is asked for."""
+"""The file of ``--cluster``: which machines a run may have, checked before any of them is taken."""
 
 import inspect
 from pathlib import Path

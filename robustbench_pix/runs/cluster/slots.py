@@ -1,4 +1,4 @@
-"""How many jobs a cluster can do at once now; what it lost of its jobs or processes is asked for again."""
+"""How many jobs a cluster can do at once now; jobs of a queue, or processes, that it lost are submitted again."""
 
 import time
 from contextlib import suppress
@@ -43,16 +43,16 @@ class Slots:
         return self.spec.most_workers or 1 if self.spec.is_adaptive else max(1, self.count)
 
     def _replace_lost(self, present: set[str], now: float) -> None:
-        """Give up jobs of a queue, or processes, whose workers were there and are gone, and ask for others."""
+        """Give up jobs of a queue, or processes, whose workers were there and are gone, and submit others."""
         if not isinstance(self.spec, ScaledSpec) or not hasattr(self.cluster, "worker_spec"):
             return
-        asked = {
+        submitted = {
             name: {f"{name}{end}" for end in of.get("group", [""])} for name, of in self.cluster.worker_spec.items()
         }
-        self.seen |= dict.fromkeys((name for name, workers in asked.items() if workers & present), now)
-        gone = [name for name in asked if now - self.seen.get(name, now) > GONE_SECONDS]
+        self.seen |= dict.fromkeys((name for name, workers in submitted.items() if workers & present), now)
+        gone = [name for name in submitted if now - self.seen.get(name, now) > GONE_SECONDS]
         if gone:
-            with suppress(Exception):  # The queue may be away for a moment; it is asked again.
+            with suppress(Exception):  # The queue may be away for a moment.
                 self.cluster.sync(self.cluster.scale_down, gone)
             if not self.spec.is_adaptive:
                 self.cluster.scale(self.spec.most_workers)

@@ -83,7 +83,7 @@ def _started(spec: ClusterSpec, logs: Path) -> Any:
 
 
 def _scale(cluster: Any, spec: ScaledSpec) -> None:
-    """Ask for the workers, the first ones at once, so that a refusal is heard."""
+    """Have the first workers begun at once, so that a refusal is heard."""
     try:
         cluster.scale(max(1, spec.least or 0) if spec.is_adaptive else spec.most_workers)
         if not isinstance(spec, KubernetesSpec):
