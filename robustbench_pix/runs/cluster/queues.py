@@ -2,6 +2,10 @@
 
 import inspect
 import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -70,9 +74,23 @@ def lifetime(walltime: str, queue: str = "slurm") -> tuple[int, int] | None:
 def _classes() -> dict[str, Any]:
     if find_spec("dask_jobqueue") is None:
         return {}
-    import dask_jobqueue
-    from dask_jobqueue.core import JobQueueCluster
+    with _ctrl_c_kept():
+        import dask_jobqueue
+        from dask_jobqueue.core import JobQueueCluster
 
     found = [each for each in vars(dask_jobqueue).values() if inspect.isclass(each)]
     queues = [each for each in found if issubclass(each, JobQueueCluster) and each is not JobQueueCluster]
     return {each.__name__.removesuffix("Cluster").lower(): each for each in queues}
+
+
+@contextmanager
+def _ctrl_c_kept() -> Iterator[None]:
+    """Keep what Ctrl-C does: dask-jobqueue, when it is imported, lets it end the process without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

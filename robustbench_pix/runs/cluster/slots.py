@@ -52,6 +52,8 @@ class Slots:
         self.seen |= dict.fromkeys((name for name, workers in submitted.items() if workers & present), now)
         gone = [name for name in submitted if now - self.seen.get(name, now) > GONE_SECONDS]
         if gone:
+            for name in gone:
+                del self.seen[name]  # Another job or process may get its name.
             with suppress(Exception):  # The queue may be away for a moment.
                 self.cluster.sync(self.cluster.scale_down, gone)
             if not self.spec.is_adaptive:

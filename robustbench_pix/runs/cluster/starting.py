@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,15 @@ def _started(spec: ClusterSpec, logs: Path) -> Any:
 
 
 def _scale(cluster: Any, spec: ScaledSpec) -> None:
-    """Have the first workers begun at once, so that a refusal is heard."""
+    """Begin the first workers and wait until they are submitted, so that a refusal is heard."""
+    first = max(1, spec.least or 0) if spec.is_adaptive else spec.most_workers or 1
     try:
-        cluster.scale(max(1, spec.least or 0) if spec.is_adaptive else spec.most_workers)
-        if not isinstance(spec, KubernetesSpec):
+        if isinstance(spec, KubernetesSpec):
+            cluster.scale(first)
+        else:
+            jobs = ceil(first / (spec.workers_each if isinstance(spec, QueueSpec) else 1))
+            while len(cluster.worker_spec) < jobs:
+                cluster.worker_spec.update(cluster.new_worker_spec())
             cluster.sync(cluster._correct_state)
         if spec.is_adaptive:
             cluster.adapt(minimum=spec.least, maximum=spec.most, wait_count=IDLE_LOOKS)
