@@ -18,12 +18,13 @@ DEATH_TIMEOUT_SECONDS = 30
 class LocalWorker(SubprocessWorker):
     """A worker of one thread under a nanny, which begins another where one dies.
 
-    Ctrl-C does not reach it, and this package is found as it is found here.
+    Ctrl-C does not reach it, and this package is found as it is found here. Of ``gpus`` GPUs it sees one, by its name.
     """
 
-    def __init__(self, scheduler: str, name: int) -> None:
+    def __init__(self, scheduler: str, name: int, gpus: int) -> None:
         settings = {"name": name, "nthreads": 1, "memory_limit": 0, "death_timeout": DEATH_TIMEOUT_SECONDS}
-        super().__init__(scheduler, name=str(name), worker_kwargs={**settings, "dashboard": False})
+        environment = {"CUDA_VISIBLE_DEVICES": visible_gpu(name, gpus)} if gpus else {}
+        super().__init__(scheduler, name=str(name), worker_kwargs={**settings, "dashboard": False, "env": environment})
 
     async def _start(self) -> None:
         spec = json.dumps({"cls": self.worker_class, "opts": self.worker_kwargs})
@@ -34,3 +35,10 @@ class LocalWorker(SubprocessWorker):
             env={**os.environ, **environment_of_workers(), **environment},
             start_new_session=True,
         )
+
+
+def visible_gpu(name: int, gpus: int) -> str:
+    """Return which GPU a worker sees, as CUDA_VISIBLE_DEVICES has it: one of those that this process sees."""
+    stated = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = stated.split(",") if stated else [str(number) for number in range(gpus)]
+    return visible[name % min(gpus, len(visible))]

@@ -110,7 +110,8 @@ def _local(spec: LocalSpec) -> Any:
 
     here = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:8787"}
     start: Any = distributed.SpecCluster  # It is not typed.
-    return start(scheduler={"cls": distributed.Scheduler, "options": here}, worker={"cls": LocalWorker})
+    worker = {"cls": LocalWorker, "options": {"gpus": spec.gpus}}
+    return start(scheduler={"cls": distributed.Scheduler, "options": here}, worker=worker)
 
 
 def _ssh(spec: SshSpec) -> Any:
