@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
 from robustbench_pix.errors import UserError
@@ -43,6 +44,7 @@ class DaskExecutor(Executor):
         self.parcels = {} if catalogue is None else {CATALOGUE: catalogue}
         self.order = replace(order, catalogue=None if catalogue is None else parcel_digest(catalogue))
         self.versions, self.pending = versions(), set[Any]()
+        self.ended, self.lock = False, Lock()
         self.threads = ThreadPoolExecutor(MOST_SUBMISSIONS, thread_name_prefix="robustbench_pix-dask")
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -50,9 +52,11 @@ class DaskExecutor(Executor):
         return self.threads.submit(self._carried_out, args[0])  # type: ignore[arg-type]
 
     def end(self) -> None:
-        """Cancel what is not done."""
+        """Cancel what is not done, and submit nothing more."""
+        with self.lock:
+            self.ended, pending = True, list(self.pending)
         with suppress(Exception):  # Where the scheduler is lost, everything is cancelled already.
-            self.client.cancel(list(self.pending), force=True)
+            self.client.cancel(pending, force=True)
         self.threads.shutdown(cancel_futures=True)
 
     def _carried_out(self, jobs: list[Job]) -> Any:
@@ -78,9 +82,12 @@ class DaskExecutor(Executor):
 
         call = sealed_call(carry_out_order, self.versions, pickle.dumps(order))
         where = {"workers": [first], "allow_other_workers": True} if first else {}
-        key = f"{order.jobs[0].name}-{uuid.uuid4().hex}"
-        future = self.client.submit(pickle.loads, call, key=key, pure=False, resources=self.resources or None, **where)
-        self.pending.add(future)
+        options = {"key": f"{order.jobs[0].name}-{uuid.uuid4().hex}", "resources": self.resources or None, **where}
+        with self.lock:
+            if self.ended:
+                raise UserError("The run has ended.")
+            future = self.client.submit(pickle.loads, call, pure=False, **options)
+            self.pending.add(future)
         try:
             answer: Answer = future.result()
         except KilledWorker as death:
@@ -99,7 +106,8 @@ class DaskExecutor(Executor):
                 "in the version of here, in the Python that starts the workers."
             ) from error
         finally:
-            self.pending.discard(future)
+            with self.lock:
+                self.pending.discard(future)
             future.release()
         return answer
 

@@ -1,6 +1,9 @@
 """What a worker does with an order, in this process: versions, the disk, the data, and folders that it lacks."""
 
+import errno
+import os
 import pickle
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +90,18 @@ def test_data_that_differs_is_refused_before_a_training(order, jobs, monkeypatch
     with pytest.raises(UserError, match=r"the data set digits at \S+/data is not the one that the client has; copy"):
         answered(replace(order, jobs=[other]))
     assert not list(order.places.workspace.glob("runs/*"))
+
+
+def test_a_disk_that_is_full_is_one_sentence_with_the_host(order, jobs, workspace, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    catalogue = pack_folders(workspace, ("attacks", "models"), 2**20)
+    order = replace(order, catalogue=parcel_digest(catalogue), jobs=[named(jobs, "train unregularized")])
+    monkeypatch.setattr(Path, "write_bytes", full)
+    said = rf"^The worker on {socket.gethostname()} cannot go on: Could not write to \S+: No space left on device; make"
+    with pytest.raises(UserError, match=said):
+        answered(replace(order, parcels={CATALOGUE: catalogue}))
 
 
 def test_data_that_is_not_there_is_refused(order, jobs, tmp_path):
