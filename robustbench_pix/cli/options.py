@@ -108,7 +108,7 @@ device_option = click.option(
 
 executor_option = click.option(
     "--executor", metavar="WHERE", type=click.Choice(EXECUTORS), default=Resources.executor, show_default=True,
-    help="Where jobs run: in worker processes, inline, one by one in this process, or on workers of Dask.",
+    help="Where jobs run: in worker processes, inline (one by one in this process), or on local workers of Dask.",
 )  # fmt: skip
 
 cluster_option = click.option(

@@ -31,12 +31,16 @@ def cluster_of(resources: Resources, device: str) -> ClusterSpec:
     """Return the cluster of a run; without a file it is one on this machine.
 
     Raises:
-        UserError: the file is wrong.
+        UserError: the file is wrong, or the device is neither ``cpu`` nor ``cuda``.
     """
     if resources.cluster is not None:
         return read_cluster(resources.cluster)
+    if device not in ("cpu", "cuda"):
+        raise UserError(
+            f"--executor dask works on cpu or cuda, not on {device}; CUDA_VISIBLE_DEVICES says which GPUs it may take."
+        )
     devices = worker_devices(device, resources.workers)
-    return LocalSpec(workers=len(devices), gpus=len(devices) if device.startswith("cuda") else 0)
+    return LocalSpec(workers=len(devices), gpus=len(set(devices)) if device == "cuda" else 0)
 
 
 @contextmanager

@@ -24,6 +24,12 @@ IDLE_LOOKS = 30
 
 CLOSE_SECONDS = 20
 
+REMOTE_SECONDS = 60
+"""For how long a worker on another host looks for its scheduler before it ends."""
+
+ABANDONED_AFTER = "1 hour"
+"""A scheduler that ssh began, and that a client which was killed left, ends after this time without work."""
+
 
 @contextmanager
 def connected(spec: ClusterSpec, logs: Path) -> Iterator[tuple[Any, Any]]:
@@ -115,11 +121,17 @@ def _local(spec: LocalSpec) -> Any:
 
 
 def _ssh(spec: SshSpec) -> Any:
+    import dask
     from distributed import SSHCluster
 
-    workers = {"nthreads": 1, "n_workers": spec.workers_each, **spec.options.get("worker_options", {})}
-    hosts = [spec.hosts[0], *spec.hosts]
-    return SSHCluster(hosts, **{**spec.options, "worker_options": workers})
+    workers = {"nthreads": 1, "n_workers": spec.workers_each, "memory_limit": 0, "death_timeout": REMOTE_SECONDS}
+    options = {
+        **spec.options,
+        "worker_options": {**workers, **spec.options.get("worker_options", {})},
+        "scheduler_options": {"idle_timeout": ABANDONED_AFTER, **spec.options.get("scheduler_options", {})},
+    }
+    with dask.config.set({"distributed.logging.distributed": "info"}):  # By what they log it knows that they began.
+        return SSHCluster([spec.hosts[0], *spec.hosts], **options)
 
 
 def _queue(spec: QueueSpec, logs: Path) -> Any:

@@ -15,7 +15,16 @@ from robustbench_pix.cli import main
 ARGUMENTS = ["run", "--suite", "tiny", "--on", "tiny", "--seeds", "1"]
 RECIPES = "unregularized,thresholded"
 
-SLURM = 'kind = "slurm"\nworkers = {workers}\nslots = 2\n\n[options]\nmemory = "6GB"\nwalltime = "00:30:00"\n'
+SLURM = """\
+kind = "slurm"
+workers = {workers}
+slots = 2
+
+[options]
+memory = "6GB"
+walltime = "00:30:00"
+job_name = "{name}"
+"""
 
 
 def run(workspace: Path, *more: str, recipes: str = RECIPES) -> Any:

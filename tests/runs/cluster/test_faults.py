@@ -1,5 +1,6 @@
 """Workers that die, and a scheduler that does: what was finished is kept, and one sentence says why the rest is not."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_a_scheduler_that_is_lost_ends_the_run_with_a_sentence(workspace, tmp_pa
     folder, address_file = workspace("slow"), tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    where = ["--host", "127.0.0.1", "--port", "38786", "--no-dashboard", "--scheduler-file", address_file]
+    where = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address_file]
     scheduler = subprocess.Popen([*dask, "scheduler", *where], **quiet)
     worker = subprocess.Popen(
         [*dask, "worker", "--scheduler-file", address_file, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
@@ -83,8 +84,9 @@ def test_a_scheduler_that_is_lost_ends_the_run_with_a_sentence(workspace, tmp_pa
     )
     client = None
     try:
-        file = cluster_file(tmp_path, 'kind = "address"\naddress = "tcp://127.0.0.1:38786"')
         wait_for(tmp_path, "scheduler.json")
+        address = json.loads(address_file.read_text())["address"]
+        file = cluster_file(tmp_path, f'kind = "address"\naddress = "{address}"')
         client = begin(folder, "--cluster", file, recipes="unregularized")
         wait_for(tmp_path, "slow")
         scheduler.send_signal(signal.SIGKILL)

@@ -9,6 +9,8 @@ import torch
 from robustbench_pix.errors import UserError
 from robustbench_pix.runs.cluster import gpus
 from robustbench_pix.runs.cluster.local_worker import visible_gpu
+from robustbench_pix.runs.cluster.run_on_cluster import cluster_of
+from robustbench_pix.runs.request import Resources
 
 
 @pytest.fixture
@@ -39,6 +41,16 @@ def test_a_host_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(UserError, match="torch finds no GPU there; leave gpus out"):
         gpus.take_gpu()
+
+
+def test_dask_on_this_machine_has_a_worker_a_gpu(two_gpus):
+    spec = cluster_of(Resources(executor="dask"), "cuda")
+    assert (spec.most_workers, spec.gpus, spec.device) == (2, 2, "cuda")
+    spec = cluster_of(Resources(executor="dask", workers=3), "cuda")
+    assert (spec.most_workers, spec.gpus) == (3, 2)
+    assert cluster_of(Resources(executor="dask", workers=3), "cpu").device == "cpu"
+    with pytest.raises(UserError, match="works on cpu or cuda, not on cuda:1"):
+        cluster_of(Resources(executor="dask"), "cuda:1")
 
 
 def test_local_workers_see_one_gpu_each(monkeypatch):

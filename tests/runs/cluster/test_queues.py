@@ -2,12 +2,13 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
 from robustbench_pix.errors import UserError
 from robustbench_pix.runs.cluster import starting
-from robustbench_pix.runs.cluster.cluster_file import AddressSpec, QueueSpec
+from robustbench_pix.runs.cluster.cluster_file import AddressSpec, QueueSpec, SshSpec
 from robustbench_pix.runs.cluster.starting import connected
 from tests.runs.cluster.clusters import SLURM, begin, cluster_file, wait_for
 from tests.workspaces import tiny_workspace
@@ -71,7 +72,7 @@ def test_ctrl_c_takes_the_jobs_out_of_the_queue(commands, tmp_path):
         sbatch=f'touch {tmp_path}/sent; echo "Submitted batch job 7"', scancel=f'echo "$@" >> {tmp_path}/cancelled'
     )
     workspace = tiny_workspace(tmp_path / "there")
-    process = begin(workspace, "--cluster", cluster_file(tmp_path, SLURM.format(workers=2)))
+    process = begin(workspace, "--cluster", cluster_file(tmp_path, SLURM.format(workers=2, name="rbp")))
     wait_for(tmp_path, "sent")
     wait_for(workspace / "runs", ".claim-*")
     process.send_signal(signal.SIGINT)
@@ -80,6 +81,11 @@ def test_ctrl_c_takes_the_jobs_out_of_the_queue(commands, tmp_path):
     assert errors.splitlines()[-1].startswith("Stopped.")
     assert (tmp_path / "cancelled").read_text().split() == ["7"]
     assert not list((workspace / "runs").glob(".claim-*"))
+
+
+def test_ssh_without_its_library_names_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    assert "requires the `asyncssh` package" in refusal(SshSpec(hosts=("127.0.0.1",)), tmp_path)
 
 
 def test_an_address_where_nobody_answers(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 
 import pytest
 
@@ -27,37 +28,39 @@ pytestmark = [
 ]
 
 
-def queued() -> list[str]:
-    """Return the numbers of the jobs that wait or run."""
-    return slurm("squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%i").split()
+def queued(name: str) -> list[str]:
+    """Return the numbers of the jobs of a name that wait or run."""
+    return slurm("squeue", "-h", "-n", name, "-t", "PENDING,RUNNING", "-o", "%i").split()
 
 
 def test_a_cancelled_job_costs_nothing_but_time(tmp_path):
+    name = f"rbp-{uuid.uuid4().hex[:8]}"
     inline, there = (tiny_workspace(tmp_path / name) for name in ("inline", "there"))
     assert run(inline, "--executor", "inline", "--device", "cpu").exit_code == 0
-    process = begin(there, "--cluster", cluster_file(tmp_path, SLURM.format(workers=2)))
+    process = begin(there, "--cluster", cluster_file(tmp_path, SLURM.format(workers=2, name=name)))
     wait_for(there / "runs", "train-*")
-    cancelled = queued()
+    cancelled = queued(name)
     slurm("scancel", *cancelled)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     assert len(cancelled) == 1
     assert published(there) == published(inline)
-    assert queued() == []
+    assert queued(name) == []
     logs = {path.stem.rpartition("-")[2] for path in (there / "runs/logs").glob("*.err")}
     assert set(cancelled) < logs
 
 
 def test_ctrl_c_leaves_no_job_in_the_queue(tmp_path):
+    name = f"rbp-{uuid.uuid4().hex[:8]}"
     workspace = tiny_workspace(tmp_path / "there")
-    process = begin(workspace, "--cluster", cluster_file(tmp_path, SLURM.format(workers=4)))
+    process = begin(workspace, "--cluster", cluster_file(tmp_path, SLURM.format(workers=4, name=name)))
     wait_for(workspace / "runs", "train-*")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "the same command goes on" in errors
     deadline = time.monotonic() + 30
-    while queued() and time.monotonic() < deadline:
+    while queued(name) and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert queued() == []
+    assert queued(name) == []
     assert list((workspace / "runs").glob("train-*"))
