@@ -86,7 +86,8 @@ def complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -
     """
     try:
         store.root.mkdir(parents=True, exist_ok=True)
-        with at_work(store.root, RUN, {"jobs": len(plan.jobs), "executor": resources.executor}) as client:
+        executor = "dask" if resources.on_cluster else resources.executor
+        with at_work(store.root, RUN, {"jobs": len(plan.jobs), "executor": executor}) as client:
             wait_for_cleaners(store.root)
             store.sweep()
             return _complete(plan, store, resources, watcher, Claims(store.root, client))
