@@ -15,7 +15,9 @@ import click
 from robustbench_pix.catalogue import recipe_spec, specs
 from robustbench_pix.cli import main
 from robustbench_pix.results import columns, derived_columns
+from robustbench_pix.runs.cluster import cluster_file
 
+CLUSTER = "any that --cluster names"
 SPECS = {
     "Recipes": ("models/*.toml", recipe_spec.RecipeSpec),
     "Tasks": ("models/tasks/*.toml", specs.TaskSpec),
@@ -24,6 +26,11 @@ SPECS = {
     "`[evaluation]` of an attack": ("", specs.EvaluationSpec),
     "`sources` of an attack": ("", specs.SourceSpec),
     "Suites": ("attacks/suites/*.toml", specs.SuiteSpec),
+    "Clusters: workers on this machine": (CLUSTER, cluster_file.LocalSpec),
+    "Clusters: hosts reached by ssh": (CLUSTER, cluster_file.SshSpec),
+    "Clusters: a scheduler that runs": (CLUSTER, cluster_file.AddressSpec),
+    "Clusters: Slurm and other queues": (CLUSTER, cluster_file.QueueSpec),
+    "Clusters: Kubernetes": (CLUSTER, cluster_file.KubernetesSpec),
 }
 MEANINGS = {
     "summary": "One line for lists and tables",
@@ -73,6 +80,19 @@ MEANINGS = {
     "protocol": "`strict`: clamp to [0, 1], true labels; `paper`: as Attias et al. 2024",
     "check_gradients": "Whether each model is checked for gradient masking, unless a run says otherwise",
     "attacks": "Names of attacks, in the order of the tables",
+    "kind": "Which cluster: `local`, `ssh`, `address`, `kubernetes`, or a queue such as `slurm`",
+    "shared_disk": "Whether all workers see the workspace under the same path; else run folders travel",
+    "data_root": "Folder of the data sets on the workers; absent: that of the command on a shared disk, else that of "
+    "each worker",
+    "gpus": "GPUs of this machine, of a host or of a job of the queue, with one worker each; 0: workers on CPUs",
+    "workers": "Workers in all",
+    "least": "Workers that stay without work, in place of `workers`; others come and go",
+    "most": "The largest number of workers, beside `least`",
+    "address": "Of the scheduler, such as `tcp://ada:8786`",
+    "resources": "What a worker must have declared to be given a job",
+    "hosts": "Names for ssh; the first one also runs the scheduler",
+    "slots": "Workers that one host or one job of the queue gives, of one thread each; absent: one",
+    "options": "Of the class of Dask, dask-jobqueue or dask-kubernetes, by name; of a queue at least `memory`",
 }
 """What the keys of catalogue files mean."""
 

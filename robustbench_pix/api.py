@@ -38,6 +38,7 @@ def run(
     device: str | None = None,
     executor: str = EXECUTORS[0],
     workers: int | None = None,
+    cluster: str | Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Train and attack what is missing, and return the measurements.
@@ -53,8 +54,9 @@ def run(
         data_root: where data sets lie; else ``RBP_DATA``, else the user's cache folder.
         workspace: the folder with ``models/``, ``attacks/`` and ``runs/``.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, ``"mps"``; CUDA where there is one.
-        executor: ``"processes"`` or ``"inline"``; processes do not import the script that calls this.
+        executor: ``"processes"``, ``"inline"`` or ``"dask"``; processes do not import the script that calls this.
         workers: how many processes.
+        cluster: a TOML file that describes a cluster of Dask, whose workers do the jobs.
         progress: whether lines about finished jobs are printed to standard error; else they are logged as INFO.
 
     Returns:
@@ -82,6 +84,7 @@ def evaluate(
     device: str | None = None,
     executor: str = EXECUTORS[0],
     workers: int | None = None,
+    cluster: str | Path | None = None,
     replace: bool = False,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -95,7 +98,8 @@ def evaluate(
         weights: a ``.safetensors`` file, or a torch file, of which no code is run.
         name: of its row; the function's where absent.
         regularization_data: of the setting in which the row stands; the task's where absent.
-        suite, size, colour, check_gradients, data_root, workspace, device, executor, workers, progress: see ``run``.
+        suite, size, colour, check_gradients, data_root, workspace: see ``run``.
+        device, executor, workers, cluster, progress: see ``run``.
         replace: whether it takes the row of another model that has this name.
 
     Returns:

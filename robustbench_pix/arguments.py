@@ -114,7 +114,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("suite", "size", "model", "task"), text),
     **dict.fromkeys(("name", "regularization_data"), optional_text),
     **dict.fromkeys(("recipes", "on"), names),
-    **dict.fromkeys(("weights", "data_root"), path),
+    **dict.fromkeys(("weights", "data_root", "cluster"), path),
     "seeds": seeds_text,
     "workers": worker_count,
     "workspace": workspace_at,

@@ -19,6 +19,7 @@ LONGEST = (
     *("runs/test_runs.py", "leaderboard/test_verification.py", "evaluation/test_gradient_checks.py"),
     *("attacks/test_linear.py", "cli/test_boards.py", "leaderboard/test_image_verification.py"),
     *("benchmarks/test_benchmarks.py", "cli/test_surroundings.py", "cli/test_figures.py", "runs/test_processes.py"),
+    *("runs/cluster/test_slurm.py", "runs/cluster/test_parity.py", "runs/cluster/test_faults.py"),
     *("benchmarks/test_tampering.py", "leaderboard/test_forgeries.py", "test_readme.py", "cli/test_failures.py"),
 )
 """The files that take longest come first, so that no worker is left with one of them at the end."""

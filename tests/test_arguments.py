@@ -56,7 +56,7 @@ def test_seeds_of_every_kind(tmp_path, asked, seeds, expected):
         ({"workspace": 3}, r"workspace must be a path \(got 3\)\."),
         ({"data_root": 3}, r"data_root must be a path \(got 3\)\."),
         ({"precision": None}, r"The precision must be float32 or "),
-        ({"executor": None}, r"The executor must be processes or inline, not None\."),
+        ({"executor": None}, r"The executor must be processes or inline or dask, not None\."),
     ],
 )
 def test_a_wrong_type_is_one_sentence(tmp_path, asked, wrong, sentence):

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from robustbench_pix import __version__
 from robustbench_pix.catalogue.workspace import FOLDERS, Workspace
-from robustbench_pix.cli.options import data_root_option, format_option, workspace_option
+from robustbench_pix.cli.options import cluster_option, data_root_option, format_option, workspace_option
 from robustbench_pix.cli.output import write_rows
 from robustbench_pix.errors import UserError
 from robustbench_pix.foreign import lent_to_others
@@ -29,6 +29,7 @@ SIGNS = {"passes": "yes", "-": "-", "known": "known", "FAILS": "FAILS"}
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--attacks", is_flag=True, help="Run the attack conformance tests, on all attacks or on those named.")
+@cluster_option
 @data_root_option
 @workspace_option
 @format_option
@@ -37,15 +38,19 @@ def doctor(
     context: click.Context,
     names: tuple[str, ...],
     attacks: bool,
+    cluster: Path | None,
     data_root: Path | None,
     workspace: Workspace,
     style: str,
 ) -> None:
     """Check this machine and this workspace: libraries, devices, data, catalogue, disk. Exit with 1 if a check fails.
 
+    With --cluster each worker of a cluster is checked in their place: versions, device, data, time of a round trip.
+
     \b
     Examples:
     $ rbp doctor
+    $ rbp doctor --cluster slurm.toml
     $ rbp doctor --attacks boundary square
     """
     if attacks:
@@ -54,7 +59,14 @@ def doctor(
         return
     if names:
         raise click.UsageError("Names belong to --attacks.", context)
-    checks = examine(workspace, data_root)
+    if cluster is not None:
+        from robustbench_pix.data.base import default_root
+        from robustbench_pix.runs.cluster.report import examine_cluster
+
+        root = (data_root or default_root()).expanduser().absolute()
+        checks = [Check(*row) for row in examine_cluster(cluster, workspace.runs / "logs", root)]
+    else:
+        checks = examine(workspace, data_root)
     write_rows([check._asdict() for check in checks], style)
     if any(check.state == "fails" for check in checks):
         context.exit(1)
@@ -132,21 +144,14 @@ def _catalogue(workspace: Workspace) -> list[Check]:
 
 
 def _datasets(data_root: Path | None) -> list[Check]:
-    from robustbench_pix.data.base import default_root
+    from robustbench_pix.data.base import FOLDERS_OF_DATASETS, default_root
 
     root = data_root or default_root()
-    expected = {
-        "mnist": "MNIST/raw",
-        "fashionmnist": "FashionMNIST/raw",
-        "cifar10": "cifar-10-batches-py",
-        "cifar100": "cifar-100-python",
-        "natural": "natural",
-    }
     findings = [
         Check("data root", "works" if root.is_dir() else "absent", str(root)),
         Check("data set digits", "works", "comes with scikit-learn"),
     ]
-    for name, folder in expected.items():
+    for name, folder in FOLDERS_OF_DATASETS.items():
         there = (root / folder).is_dir()
         mend = "put pictures there" if name == "natural" else "a run downloads it"
         details = f"{folder} below the data root" if there else f"no {folder} below the data root; {mend}"

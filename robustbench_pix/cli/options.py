@@ -110,7 +110,12 @@ device_option = click.option(
 
 executor_option = click.option(
     "--executor", metavar="WHERE", type=click.Choice(EXECUTORS), default=Resources.executor, show_default=True,
-    help="Where jobs run: in worker processes, or inline, one by one in this process.",
+    help="Where jobs run: in worker processes, inline (one by one in this process), or on local workers of Dask.",
+)  # fmt: skip
+
+cluster_option = click.option(
+    "--cluster", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file of a cluster whose workers do the jobs, such as Slurm's.",
 )  # fmt: skip
 
 workers_option = click.option(
@@ -130,5 +135,5 @@ log_level_option = click.option(
     help="What the files in logs/ hold at least: debug, info, warning or error.",
 )  # fmt: skip
 
-resource_options = together(device_option, executor_option, workers_option, log_level_option)
+resource_options = together(device_option, executor_option, workers_option, cluster_option, log_level_option)
 listing_options = together(workspace_option, format_option)

@@ -21,6 +21,15 @@ PARTS = ("train", "validation", "test")
 NO_FOLDER = Path(os.devnull, "no-home").absolute()
 """Placeholder for the data folder of a user without a home; some data sets need no folder."""
 
+FOLDERS_OF_DATASETS = {
+    "mnist": "MNIST/raw",
+    "fashionmnist": "FashionMNIST/raw",
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+    "natural": "natural",
+}
+"""Data set -> its folder below the root; that of digits comes with scikit-learn."""
+
 AUGMENTATIONS = ("none", "crop-and-flip")
 
 

@@ -16,6 +16,7 @@ from robustbench_pix.evaluation.gradient_checks import IMAGES
 from robustbench_pix.evaluation.judging import judge_batch
 from robustbench_pix.evaluation.nearest import DDN_STEPS, FAB_STEPS, FAB_TARGETS
 from robustbench_pix.identity import canonical_json, digest
+from robustbench_pix.runs.cluster.cluster_file import read_cluster
 from robustbench_pix.runs.identities import (
     AttackDefinition,
     AttackIdentity,
@@ -80,7 +81,7 @@ def estimate(config: RunConfig, resources: Resources) -> list[dict[str, Any]]:
 
 def estimate_plan(plan: Plan, store: Store, resources: Resources) -> list[dict[str, Any]]:
     """Return the rows of ``estimate`` for the jobs of a plan that are missing."""
-    workers = worker_devices(resolve_device(resources.device), resources.workers)
+    workers = worker_devices(resolve_device(resources.device), _workers(resources))
     seconds = seconds_of_jobs(plan, store, workers[0])
     groups: dict[str, list[tuple[float | None, float]]] = {}
     for job in plan.missing(store):
@@ -88,6 +89,11 @@ def estimate_plan(plan: Plan, store: Store, resources: Resources) -> list[dict[s
         groups.setdefault(group, []).append((seconds[job.name], _bytes(job)))
     rows = [_row(group, costs, len(workers)) for group, costs in groups.items()]
     return [*rows, _row("all", [cost for costs in groups.values() for cost in costs], len(workers))]
+
+
+def _workers(resources: Resources) -> int | None:
+    """Return the number of workers, of a cluster the largest; None for as many as this machine has by default."""
+    return read_cluster(resources.cluster).most_workers if resources.cluster else resources.workers
 
 
 def seconds_of_jobs(plan: Plan, store: Store, device: str) -> dict[str, float | None]:

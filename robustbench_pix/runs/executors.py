@@ -22,7 +22,11 @@ SECONDS_TO_END = 10.0
 
 
 class WorkerDiedError(Exception):
-    """A worker process ended in the middle of a call; the text says how."""
+    """A worker process ended in the middle of a call, ``times`` in a row; the text says how."""
+
+    def __init__(self, how: str, *, times: int = 1) -> None:
+        super().__init__(how)
+        self.times = times
 
 
 class InlineExecutor(Executor):
@@ -141,14 +145,14 @@ class ProcessExecutor(Executor):
 @contextmanager
 def processes(devices: list[str]) -> Iterator[Executor]:
     """Give an executor of one process a device; at the end, on Ctrl-C as on any exception, the processes are ended."""
-    executor = ProcessExecutor(devices, _modules_that_register())
+    executor = ProcessExecutor(devices, modules_that_register())
     try:
         yield executor
     finally:
         executor.end()
 
 
-def _modules_that_register() -> list[str]:
+def modules_that_register() -> list[str]:
     """Return the modules of others whose decorators have registered something in this process."""
     references = [registry.portable(name) for registry in ALL for name in registry.registered]
     modules = {reference.partition(":")[0] for reference in references if reference}

@@ -23,7 +23,7 @@ DEFAULT_RECIPES = ("unregularized", "pixel", "thresholded", "neural")
 DEFAULT_COMBINATIONS = ("digits",)
 DEFAULT_SEEDS = "3"
 
-EXECUTORS = ("processes", "inline")
+EXECUTORS = ("processes", "inline", "dask")
 
 
 @dataclass(frozen=True)
@@ -173,15 +173,27 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a run is carried out with; none of it changes a number."""
+    """What a run is carried out with; none of it changes a number. ``cluster`` is a file that describes one."""
 
     device: str | None = None
     executor: str = EXECUTORS[0]
     workers: int | None = None
+    cluster: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what the command line refuses by itself."""
+        """Refuse what the command line refuses by itself, and what the file of a cluster states."""
         check_choice("executor", self.executor, EXECUTORS)
+        if self.cluster is not None:
+            if self.executor == "inline":
+                raise UserError("--cluster and --executor inline exclude each other; leave one of them out.")
+            if self.workers is not None or self.device is not None:
+                stated = "--workers" if self.workers is not None else "--device"
+                raise UserError(f"The file of --cluster states what {stated} says; leave {stated} out.")
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether jobs go to workers of Dask."""
+        return self.cluster is not None or self.executor == "dask"
 
 
 def check_choice(what: str, stated: str, offered: Sequence[str]) -> None:

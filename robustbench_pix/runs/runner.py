@@ -9,10 +9,11 @@ from robustbench_pix.foreign import watched_keyboard
 from robustbench_pix.import_path import libraries_first
 from robustbench_pix.runs.claims import Claims, forget_dead_claims
 from robustbench_pix.runs.clients import RUN, at_work, forget_dead, wait_for_cleaners
+from robustbench_pix.runs.cluster.cluster_file import read_cluster
 from robustbench_pix.runs.executors import inline, processes
 from robustbench_pix.runs.external_model import keep
 from robustbench_pix.runs.failures import forget
-from robustbench_pix.runs.job import ExternalJob
+from robustbench_pix.runs.job import ExternalJob, Job
 from robustbench_pix.runs.plan_store import CHECK, PlannedRow, Rows, combination_name, save_plan, saved_rows
 from robustbench_pix.runs.planner import Plan, make_plan, plan_attacks
 from robustbench_pix.runs.progress import Watcher
@@ -66,9 +67,15 @@ def run_transfer_matrix(
 
 
 def begin(resources: Resources) -> str:
-    """Let worker processes import while the plan is made; return the device, or refuse one that is not there."""
+    """Let worker processes import while the plan is made, or read the file of the cluster; return the device.
+
+    Raises:
+        UserError: the device is not there, or the file is wrong.
+    """
     libraries_first()
-    if resources.executor == "processes":
+    if resources.cluster is not None:
+        read_cluster(resources.cluster)
+    elif resources.executor == "processes":
         begin_server()
     return resolve_device(resources.device)
 
@@ -81,7 +88,8 @@ def complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher) -
     """
     try:
         store.root.mkdir(parents=True, exist_ok=True)
-        with at_work(store.root, RUN, {"jobs": len(plan.jobs), "executor": resources.executor}) as client:
+        executor = "dask" if resources.on_cluster else resources.executor
+        with at_work(store.root, RUN, {"jobs": len(plan.jobs), "executor": executor}) as client:
             wait_for_cleaners(store.root)
             forget_dead(store.root)
             forget_dead_claims(store.root)
@@ -110,12 +118,25 @@ def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher, 
     plan.external.clear()
     if not jobs:
         return {}
+    if resources.on_cluster:
+        return _complete_on_cluster(plan, jobs, store, resources, watcher, claims)
     devices = worker_devices(device, resources.workers)
     in_here = resources.executor == "inline" or plan.local_code
     with inline(devices[0]) if in_here else processes(devices[: len(jobs)]) as executor:
         slots = 1 if in_here else len(devices)
         together = trainings_together(device)
         return carry_out(jobs, store, executor, watcher, claims, slots=lambda: slots, together=together)
+
+
+def _complete_on_cluster(
+    plan: Plan, jobs: list[Job], store: Store, resources: Resources, watcher: Watcher, claims: Claims
+) -> dict[str, str]:
+    from robustbench_pix.runs.cluster.run_on_cluster import DEATHS, cluster, cluster_of
+
+    spec = cluster_of(resources, resolve_device(resources.device))
+    with cluster(spec, jobs, store, watcher, local_code=plan.local_code) as (executor, slots):
+        together = trainings_together(spec.device)
+        return carry_out(jobs, store, executor, watcher, claims, slots=slots, together=together, deaths=DEATHS)
 
 
 def announce_replaced(rows: Rows, config: RunConfig, store: Store, watcher: Watcher) -> None:

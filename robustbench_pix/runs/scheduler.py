@@ -125,9 +125,9 @@ class _Work:
             lost = [job for job in bundle if not self.store.has(job.name)]
             reasons = Reasons()
             for job in lost:
-                times = self.deaths[job.name] = self.deaths.get(job.name, 0) + 1
+                times = self.deaths[job.name] = self.deaths.get(job.name, 0) + death.times
                 if times >= self.deaths_allowed:
-                    reasons[job.name] = f"its worker process {death}{TIMES[times]}"
+                    reasons[job.name] = f"its worker process {death}{TIMES.get(times, f', {times} times')}"
                 else:
                     again.append(job)
         for job in bundle:

@@ -54,6 +54,17 @@ def test_after_a_second_death_the_others_go_on(tmp_path):
     assert len(told) == 6
 
 
+def test_several_deaths_that_are_told_at_once_count_each(tmp_path, monkeypatch):
+    def died(how):
+        return Death(how, times=4)
+
+    Death = WorkerDiedError  # noqa: N806
+    monkeypatch.setattr("tests.runs.test_workers.WorkerDiedError", died)
+    submitted, _, failed = carried({"train 1": 9}, tmp_path, slots=2, deaths=3)
+    assert submitted.count(["train 1"]) == 1
+    assert set(failed.values()) == {"its worker process was ended by SIGKILL, 4 times"}
+
+
 def test_trainings_side_by_side_are_tried_again_alone(tmp_path):
     submitted, told, _ = carried({"train 1": 2}, tmp_path, slots=1, together=3)
     assert submitted[0] == ["train 0", "train 1", "train 2"]
