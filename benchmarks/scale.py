@@ -64,10 +64,11 @@ class Cost(NamedTuple):
 
 
 class Idle(Executor):
-    """Does nothing, at once."""
+    """Does nothing but make the folder of a job, at once."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Return a future that is done."""
+        _make_folders(*args)
         future: Future[Any] = Future()
         future.set_result({})
         return future
@@ -85,6 +86,7 @@ class OnDask(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Return a future of the call."""
+        _make_folders(*args)
         sent = self.client.submit(nothing, *args, pure=False)
         future = self.waiting[sent.key] = Future[Any]()
         self.back.add(sent)
@@ -95,6 +97,11 @@ class OnDask(Executor):
         while self.sent.get():
             done, result = next(self.back)
             self.waiting.pop(done.key).set_result(result)
+
+
+def _make_folders(jobs: list[Any], root: str) -> None:
+    for job in jobs:
+        Path(root, job.name).mkdir()
 
 
 def nothing(jobs: list[Any], root: str) -> dict[str, str]:
@@ -176,7 +183,7 @@ def told(folder: Path, scale: Scale) -> Cost:
 def scheduled(folder: Path, scale: Scale) -> Cost:
     """Hand out jobs and take them back, with four slots."""
     jobs = list(_plan(folder, scale).jobs.values())
-    return _cost(len(jobs), lambda: _carry_out(jobs, folder, Idle(), slots=4))
+    return _cost(len(jobs), lambda: _carry_out(jobs, folder / "idle", Idle(), slots=4))
 
 
 def through_dask(folder: Path, scale: Scale) -> Cost:
@@ -187,7 +194,7 @@ def through_dask(folder: Path, scale: Scale) -> Cost:
     place = {"dashboard_address": ":0", "local_directory": str(folder)}
     with LocalCluster(n_workers=2, threads_per_worker=1, **place) as cluster, Client(cluster) as client:
         client.submit(nothing, jobs[:1], "").result()
-        return _cost(len(jobs), lambda: _carry_out(jobs, folder, OnDask(client), slots=32))
+        return _cost(len(jobs), lambda: _carry_out(jobs, folder / "dask", OnDask(client), slots=32))
 
 
 def _carry_out(jobs: list[Any], folder: Path, executor: Executor, *, slots: int) -> None:
@@ -197,7 +204,8 @@ def _carry_out(jobs: list[Any], folder: Path, executor: Executor, *, slots: int)
     from robustbench_pix.runs.scheduler import carry_out
     from robustbench_pix.runs.store import Store
 
-    store = Store(folder / "runs")
+    store = Store(folder)
+    store.root.mkdir()
     with at_work(store.root, RUN) as client:
         assert not carry_out(jobs, store, executor, Watcher(), Claims(store.root, client), slots=lambda: slots)
 
