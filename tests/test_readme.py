@@ -75,7 +75,8 @@ def test_the_findings_are_those_of_the_published_files():
         assert verdict == row["verdict"]
     (mnist,) = (row for row in published("comparisons.csv", "mnist") if row["role"] == "baseline")
     gain, low, high = (f"{float(mnist[name]):+.3f}".replace("0.", ".") for name in ("difference", "low", "high"))
-    assert f"is {mnist['verdict']}: {gain} [{low}, {high.removeprefix('+')}]" in README
+    assert mnist["verdict"] == "better"
+    assert f"`thresholded` gains {gain} [{low.removeprefix('+')}, {high.removeprefix('+')}]" in README
 
 
 def test_the_table_of_recipes_and_controls_is_that_of_their_files():
