@@ -1,8 +1,7 @@
 """Jobs on a worker that shares no disk with the client: in a workspace of its own, from parcels and into parcels."""
 
 from pathlib import Path
-
-from distributed import get_worker
+from typing import Any
 
 from robustbench_pix.catalogue.workspace import SHIPPED
 from robustbench_pix.data.base import default_root
@@ -34,7 +33,7 @@ def do_apart(order: Order, catalogue: str) -> Answer:
     for name, parcel in runs.items():
         unpack_run(store, name, parcel)
     if lacking := _lacking(order, workspace, store):
-        return Answer(lacking=lacking, worker=get_worker().address)
+        return Answer(lacking=lacking, worker=_this_worker().address)
     folders = {
         order.places.workspace: workspace,
         order.places.shipped: SHIPPED,
@@ -57,4 +56,10 @@ def _lacking(order: Order, workspace: Path, store: Store) -> tuple[str, ...]:
 
 def _folder() -> Path:
     """Return the folder of this worker, which Dask makes and removes."""
-    return Path(get_worker().local_directory) / "robustbench_pix"
+    return Path(_this_worker().local_directory) / "robustbench_pix"
+
+
+def _this_worker() -> Any:
+    from distributed import get_worker
+
+    return get_worker()

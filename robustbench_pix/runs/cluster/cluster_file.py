@@ -10,7 +10,14 @@ from robustbench_pix.catalogue.findings import describe
 from robustbench_pix.catalogue.specs import Spec
 from robustbench_pix.catalogue.workspace import read_toml
 from robustbench_pix.errors import UserError, nearest, unknown
-from robustbench_pix.runs.cluster.queues import KUBERNETES, kubernetes_class, queue_class, queue_names, queue_options
+from robustbench_pix.runs.cluster.queues import (
+    INSTALL,
+    KUBERNETES,
+    kubernetes_class,
+    queue_class,
+    queue_names,
+    queue_options,
+)
 
 DEFAULT_LOCAL_WORKERS = 2
 
@@ -179,7 +186,8 @@ def read_cluster(path: Path) -> ClusterSpec:
         raise UserError(f"{path}: kind: missing; state one of {', '.join(_kinds())}.")
     spec = KINDS.get(str(kind))
     if spec is None and kind not in queue_names():
-        raise UserError(f"{path}: {unknown('kind of cluster', str(kind), _kinds())}")
+        queues = "" if queue_names() else f" Queues such as slurm need dask-jobqueue; {INSTALL}."
+        raise UserError(f"{path}: {unknown('kind of cluster', str(kind), _kinds())}{queues}")
     spec = spec or QueueSpec
     try:
         return spec(**fields)

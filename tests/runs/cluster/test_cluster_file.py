@@ -88,3 +88,20 @@ def test_dask_is_not_imported_unless_it_is_used(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_without_dask_each_way_to_a_cluster_says_what_to_install(tmp_path):
+    (tmp_path / "slurm.toml").write_text('kind = "slurm"\nworkers = 2\n')
+    script = (
+        "import sys; sys.modules |= dict.fromkeys(('dask', 'distributed', 'dask_jobqueue'))\n"
+        "from robustbench_pix.cli import main\n"
+        "main(['run', '--suite', 'smoke', '--recipe', 'unregularized', '--seeds', '1', *sys.argv[1:]])\n"
+    )
+    for arguments, need in ((["--executor", "dask"], "need Dask"), (["--cluster", "slurm.toml"], "need dask-jobqueue")):
+        command = [sys.executable, "-c", script, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 1
+        (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert need in sentence
+        assert "pip install 'robustbench-pix[cluster]'" in sentence
+        assert "Traceback" not in done.stderr
