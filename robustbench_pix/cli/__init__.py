@@ -22,7 +22,7 @@ from robustbench_pix.cli import (
     verify,
     workspace,
 )
-from robustbench_pix.cli.output import flush_output, prepare_streams
+from robustbench_pix.cli.output import discard_output, flush_output, prepare_streams
 from robustbench_pix.errors import RobustBenchPixError, UserError, nearest
 from robustbench_pix.import_path import libraries_first
 
@@ -76,15 +76,17 @@ class Commands(click.RichGroup):
 
     def _invoked(self, ctx: Any) -> Any:
         try:
-            done = super().invoke(ctx)
-            flush_output()
+            try:
+                return super().invoke(ctx)
+            finally:  # Also where a command ends with an exit code of its own.
+                flush_output()
         except MemoryError as error:
             raise UserError("Memory ran out; --workers 1 and a smaller --size take less.") from error
         except OSError as error:
             if error.errno not in CANNOT_WRITE or error.filename is not None:
                 raise
+            discard_output()
             raise UserError(f"What is shown could not be written to standard output: {error.strerror}.") from error
-        return done
 
 
 class _Echo(logging.Handler):

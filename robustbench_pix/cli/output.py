@@ -153,9 +153,14 @@ def flush_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         raise
+
+
+def discard_output() -> None:
+    """Let what cannot be written go nowhere, so that the end of the process does not try again."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:

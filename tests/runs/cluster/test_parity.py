@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runs.cluster.clusters import cluster_file, run
+from tests.runs.cluster.clusters import begin, cluster_file, run
 from tests.runs.test_processes import published
 from tests.workspaces import tiny_workspace
 
@@ -32,5 +32,9 @@ def test_without_a_shared_disk_the_same_bytes_are_published(inline, tmp_path):
 
 def test_processes_publish_the_same_bytes(inline, tmp_path):
     workspace = tiny_workspace(tmp_path)
-    assert run(workspace, "--device", "cpu").exit_code == 0
+    with begin(
+        workspace, "--device", "cpu"
+    ) as process:  # A program of its own: its workers must find the same files of the package.
+        _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
     assert published(workspace) == inline
