@@ -22,8 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-RUN = ("run", "--suite", "smoke", "--recipe", "unregularized,thresholded", "--seeds", "2", "--device", "cpu")
-LONGEST_WAIT_SECONDS = 20.0
+RUN = ("run", "--suite", "smoke", "--recipe", "unregularized,thresholded", "--seeds", "2")
+LONGEST_WAIT_SECONDS = 15.0
 LONGEST_RUN_SECONDS = 900
 CLI = "distributed.cli"
 RUNS_PREFIXES = ("train-", "attack-", "check-", "nearest-")
