@@ -62,9 +62,10 @@ def doctor(
     if cluster is not None:
         from robustbench_pix.data.base import default_root
         from robustbench_pix.runs.cluster.report import examine_cluster
+        from robustbench_pix.runs.job_log import LOGS
 
         root = (data_root or default_root()).expanduser().absolute()
-        checks = [Check(*row) for row in examine_cluster(cluster, workspace.runs / "logs", root)]
+        checks = [Check(*row) for row in examine_cluster(cluster, workspace.root / LOGS, root)]
     else:
         checks = examine(workspace, data_root)
     write_rows([check._asdict() for check in checks], style)

@@ -184,6 +184,36 @@ def test_closed_output_few_files_and_small_files_and_memory(workspace):
     closed = shell(f"ulimit -n 16; {command} >&-")
     assert closed.returncode == 0, closed.stderr
     assert "Traceback" not in closed.stderr
-    full = shell(f"{sys.executable} -m robustbench_pix leaderboard > /dev/full")
-    assert full.returncode == 1
-    assert full.stderr.count("\n") == 1
+    for buffering in ("-u PYTHONUNBUFFERED", "PYTHONUNBUFFERED=1"):
+        full = shell(f"env {buffering} {sys.executable} -m robustbench_pix leaderboard > /dev/full")
+        assert full.returncode == 1
+        assert full.stderr.count("\n") == 1
+
+
+PRINTING = """
+import sys
+import rich_click as click
+from robustbench_pix.cli import main
+
+@main.command()
+@click.pass_context
+def say(context):
+    for _ in range(int(sys.argv[2])):
+        print("x" * 99)
+    context.exit(3)
+
+main(["say"])
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("lines", [1, 60, 200])
+def test_a_command_with_an_exit_code_of_its_own_says_that_nothing_could_be_written(tmp_path, lines):
+    """Less than a buffer, nearly one, and more."""
+    buffered = {name: value for name, value in environment().items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PRINTING, "", str(lines)], cwd=tmp_path, env=buffered, stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr

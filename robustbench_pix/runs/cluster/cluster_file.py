@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_v
 from robustbench_pix.catalogue.findings import describe
 from robustbench_pix.catalogue.specs import Spec
 from robustbench_pix.catalogue.workspace import read_toml
-from robustbench_pix.errors import UserError, nearest, unknown
+from robustbench_pix.errors import UserError, nearest_name, unknown
 from robustbench_pix.runs.cluster.queues import (
     INSTALL,
     KUBERNETES,
@@ -210,4 +210,5 @@ def _check_options(stated: dict[str, Any], known: set[str], what: str) -> None:
         if name in OURS:
             raise ValueError(f"options.{name}: slots and workers decide it; leave it out")
         if name not in known:
-            raise ValueError(f"options.{name}: {what} has no such option.{nearest(name, known)}".removesuffix("?"))
+            match = nearest_name(name, known)
+            raise ValueError(f"options.{name}: {what} has no such option{f' (did you mean {match}?)' if match else ''}")

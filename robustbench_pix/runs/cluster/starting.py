@@ -106,7 +106,10 @@ def _scale(cluster: Any, spec: ScaledSpec) -> None:
         with suppress(Exception):
             cluster.close(CLOSE_SECONDS)
         said = _last_line(error)
-        raise UserError(f"The {spec.kind} refused to give workers: {said}; correct the file of --cluster.") from error
+        raise UserError(
+            f"No workers could be had of {spec.kind}: {said}; mend that, or the file of --cluster, and run the same "
+            "command again."
+        ) from error
 
 
 def _local(spec: LocalSpec) -> Any:

@@ -41,8 +41,8 @@ def test_the_words_of_the_queue_are_shown(commands, tmp_path):
     commands(sbatch='echo "sbatch: error: invalid partition specified: gpuu" >&2; exit 1')
     said = refusal(slurm(queue="gpuu"), tmp_path)
     assert said == (
-        "The slurm refused to give workers: sbatch: error: invalid partition specified: gpuu; correct the file of "
-        "--cluster."
+        "No workers could be had of slurm: sbatch: error: invalid partition specified: gpuu; mend that, or the file of "
+        "--cluster, and run the same command again."
     )
 
 
