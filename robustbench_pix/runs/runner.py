@@ -104,7 +104,8 @@ def _complete(plan: Plan, store: Store, resources: Resources, watcher: Watcher, 
     jobs = plan.missing(store)
     for job in jobs:
         if store.has(job.name) and claims.take(job.name):
-            if damage := store.damage(job.name):  # Else another client has made it again meanwhile.
+            damage = store.has(job.name) and store.damage(job.name)  # Another client may have removed or mended it.
+            if damage:
                 watcher.say(f"{store.folder(job.name)} is damaged ({damage}); it is made again.")
                 store.remove(job.name)
             claims.release(job.name)

@@ -75,6 +75,12 @@ def test_what_is_written_runs_where_it_is_written_and_its_fraction_is_taken_off(
     assert found.seconds_left == 7.5 + 10.0
 
 
+def test_the_time_left_is_shared_by_the_jobs_that_run(store):
+    finish(store, TRAININGS[0], 10.0)
+    with store.writing(TRAININGS[1].name, {}), store.writing(TRAININGS[2].name, {}):
+        assert status_of(store).seconds_left == (10.0 + 10.0) / 2
+
+
 def test_what_a_client_claims_runs_though_nothing_is_written_here(store):
     with at_work(store.root, RUN, {"jobs": 1, "executor": "processes"}) as client:
         claims = Claims(store.root, client)

@@ -65,6 +65,23 @@ def test_several_deaths_that_are_told_at_once_count_each(tmp_path, monkeypatch):
     assert set(failed.values()) == {"its worker process was ended by SIGKILL, 4 times"}
 
 
+@pytest.mark.parametrize(
+    ("times", "submissions", "said"), [(3, 1, ", three times"), (4, 1, ", 4 times"), (2, 2, ", 4 times")]
+)
+def test_deaths_that_another_scheduler_has_seen_count(tmp_path, times, submissions, said):
+    class Dead(Recording):
+        def submit(self, fn, jobs, root):
+            self.submitted.append([job.title for job in jobs])
+            future = Future()
+            future.set_exception(WorkerDiedError("ended in the middle", times=times))
+            return future
+
+    executor = Dead()
+    failed = carried_out([training(0)], tmp_path, executor, Watcher(), slots=1, deaths=3)
+    assert len(executor.submitted) == submissions
+    assert list(failed.values()) == [f"its worker process ended in the middle{said}"]
+
+
 def test_trainings_side_by_side_are_tried_again_alone(tmp_path):
     submitted, told, _ = carried({"train 1": 2}, tmp_path, slots=1, together=3)
     assert submitted[0] == ["train 0", "train 1", "train 2"]

@@ -13,7 +13,7 @@ import pytest
 from robustbench_pix import __version__
 from robustbench_pix.catalogue.workspace import SHIPPED, Workspace
 from robustbench_pix.errors import UserError
-from robustbench_pix.runs.cluster import apart, versions, worker_side
+from robustbench_pix.runs.cluster import versions, worker_side
 from robustbench_pix.runs.cluster.apart import CATALOGUE
 from robustbench_pix.runs.cluster.messages import Order, Places
 from robustbench_pix.runs.cluster.parcels import pack_folders, pack_run, parcel_digest, unpack_run
@@ -32,7 +32,6 @@ def _this_is_a_worker(monkeypatch, tmp_path):
 
     monkeypatch.setattr(worker_side._This, "device", "cpu")
     monkeypatch.setattr(distributed, "get_worker", Worker)
-    monkeypatch.setattr(apart, "get_worker", Worker)
 
 
 @pytest.fixture
